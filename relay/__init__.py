@@ -1,0 +1,1 @@
+"""relay: one address between programs that use language models and their providers."""

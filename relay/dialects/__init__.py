@@ -1,0 +1,1 @@
+"""The wire languages of clients and providers: pure functions from bytes to values and back."""

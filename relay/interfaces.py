@@ -1,0 +1,161 @@
+"""The seams between the middle of relay and its adapters.
+
+An interface stands here when it has two implementations, or one and a test double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import Attribute, Interface
+
+from relay.config import Snapshot
+from relay.dialects.transcode import Transcoder
+from relay.exchange import AttemptRecord, ExchangeRecord, ExchangeStarted, Headers, KeyInfo, LimitState, UpstreamRequest
+from relay.provider import Provider, RateLimit
+from relay.secret import Secret
+
+# mypy-zope reads the signatures below; zope's convention has no ``self`` in them.
+# ruff: noqa: N805
+
+
+class ISink(Interface):
+    """The client's side of one exchange: where an answer goes."""
+
+    started: bool = Attribute("Whether the status and headers have been written.")
+    gone: bool = Attribute("Whether the client has left; writes are dropped from then on.")
+
+    def on_gone(callback: object) -> None:
+        """Call ``callback()`` once, as soon as the client leaves; at once if it has left. None takes it back."""
+
+    def start(status: int, headers: Headers) -> None:
+        """Write the head. Only once."""
+
+    def write(data: bytes) -> None:
+        """Write a piece of the body."""
+
+    def end() -> None:
+        """Finish the answer tidily."""
+
+    def abort() -> None:
+        """Break the connection, so that the client can tell that the answer is not whole."""
+
+    def registerProducer(producer: IPushProducer, streaming: bool) -> None:
+        """Let the client's pace pause and resume the producer."""
+
+    def unregisterProducer() -> None:
+        """Undo `registerProducer`."""
+
+
+class IUpstreamResponse(Interface):
+    """An upstream's answer: its head is here, its body is still to be taken, by exactly one call."""
+
+    status: int = Attribute("HTTP status.")
+    headers: Headers = Attribute("All header fields, names in lower case.")
+
+    def read(limit: int) -> Deferred[bytes]:
+        """Take the whole body.
+
+        Fails with `UpstreamProtocol` when it is larger than ``limit`` bytes, and with the
+        other `UpstreamError` kinds. Cancelling aborts the connection.
+        """
+
+    def stream(transcoder: Transcoder, sink: ISink) -> Deferred[None]:
+        """Feed the body through the transcoder into the sink, at the sink's pace.
+
+        Fires with None when the transcoder has finished or the body ended and
+        ``transcoder.end()`` accepted that (its bytes are written). ``sink.end()`` is left
+        to the caller. Fails with `UpstreamError` only. Cancelling aborts the connection.
+        """
+
+    def abort() -> None:
+        """Drop the connection at once, in any phase. Idempotent."""
+
+
+class IUpstream(Interface):
+    """The way to all providers."""
+
+    def send(request: UpstreamRequest) -> Deferred[IUpstreamResponse]:
+        """Send a request; fires when the answer's head is complete.
+
+        Fails with `UpstreamError` only. Cancelling aborts the connection in any phase.
+        Redirects are not followed, no cookies are kept, nothing is decoded.
+        """
+
+    def close() -> Deferred[None]:
+        """Close idle connections; fires when they are closed."""
+
+
+class IModelCatalog(Interface):
+    """What the providers list, fetched and cached."""
+
+    def models(provider: Provider, credential: Secret | None) -> Deferred[Sequence[str]]:
+        """Upstream model ids of a provider. Never fails: a dead provider lists its last known ids, or none."""
+
+    def known(provider: Provider) -> frozenset[str]:
+        """Upstream model ids fetched so far, without waiting."""
+
+
+class IKeyStore(Interface):
+    """Who may call."""
+
+    def required() -> bool:
+        """Whether a key is needed at all."""
+
+    def lookup(credential: Secret | None) -> Deferred[KeyInfo] | KeyInfo:
+        """The owner of a key. Raises (or fails with) `Unauthenticated` for a missing or unknown one."""
+
+
+class ILimiter(Interface):
+    """Counts requests against rates."""
+
+    def check(endpoint: str, key: str, rule: RateLimit) -> LimitState | None:
+        """Count one request.
+
+        Returns:
+            The state for the ``x-ratelimit-*`` headers, None when the rule is unlimited.
+
+        Raises:
+            RateLimited: nothing left; carries ``retry_after``, ``limit`` and ``reset``.
+        """
+
+    def active() -> Mapping[str, int]:
+        """Buckets in use by endpoint."""
+
+
+class IObserver(Interface):
+    """Told of every exchange: metrics, logs, alerts, the ledger. May fail; an exchange does not fail with it."""
+
+    def exchange_started(started: ExchangeStarted) -> None:
+        """A request came in."""
+
+    def attempt_ended(attempt: AttemptRecord) -> None:
+        """An upstream try ended, well or badly."""
+
+    def exchange_settled(record: ExchangeRecord) -> None:
+        """An exchange ended. Exactly once for each that started."""
+
+
+class IConfiguration(Interface):
+    """The configuration in force."""
+
+    snapshot: Snapshot = Attribute("The last good reading.")
+
+
+class ISigner(Interface):
+    """Puts a credential into a request."""
+
+    def sign(request: UpstreamRequest, provider: Provider, credential: Secret) -> Deferred[UpstreamRequest]:
+        """Return the request with the credential in place (header, query or signature)."""
+
+
+class IUsageStore(Interface):
+    """Keeps settled exchanges."""
+
+    def record(record: ExchangeRecord) -> None:
+        """Take a record; never blocks, never raises."""
+
+    def flush() -> Deferred[None]:
+        """Fires when everything taken so far is safe."""

@@ -1,0 +1,1 @@
+"""Files and environment to a `Snapshot`, and its renewal while relay runs."""

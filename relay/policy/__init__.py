@@ -1,0 +1,1 @@
+"""Decisions: routing, credentials, limits. Pure; time and randomness are arguments."""

@@ -1,0 +1,1 @@
+"""What relay remembers between exchanges: keys and limits."""

@@ -1,0 +1,1 @@
+"""Observers of exchanges: metrics, logs, alerts."""

@@ -1,0 +1,1 @@
+"""The way to providers: connections, deadlines, bodies, model lists."""

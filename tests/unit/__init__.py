@@ -1,0 +1,1 @@
+"""Tests without sockets and without real time; the layout follows relay/."""
