@@ -65,8 +65,32 @@ class Body(Protocol):
 
     length: int
 
+    async def read(self, offset: int, size: int) -> bytes:
+        """Read up to ``size`` bytes at ``offset``; fewer only at the end of the body."""
+
+    def replaced(self, start: int, end: int, data: bytes) -> Body:
+        """The same body with the bytes from ``start`` up to ``end`` exchanged for ``data``.
+
+        Both share what they hold, which is given back when both are closed.
+        """
+
     def close(self) -> None:
         """Give back what it holds (a temporary file). Idempotent."""
+
+
+@attrs.frozen
+class FormField:
+    """One text field of a multipart body, and where its value stands in it.
+
+    Attributes:
+        value: the decoded value.
+        start: offset of the value's first byte in the body.
+        end: offset behind its last byte.
+    """
+
+    value: str
+    start: int
+    end: int
 
 
 @attrs.frozen
@@ -80,7 +104,7 @@ class ClientRequest:
         headers: the request's header fields.
         content_type: the ``Content-Type`` value, "" if absent.
         body: the bytes, or a spooled upload.
-        boundary_fields: multipart only: text fields found in the upload (``model``, ``stream``), else empty.
+        fields: multipart only: the text fields that relay itself reads (``model``, ``stream``), by name, else empty.
         client: the peer's address for logs.
         credential: the key that the client sent, in whichever style, or None.
         received: monotonic seconds at which the head was complete.
@@ -95,7 +119,7 @@ class ClientRequest:
     client: str
     credential: Secret | None
     received: float
-    boundary_fields: Mapping[str, str] = attrs.field(factory=dict)
+    fields: Mapping[str, FormField] = attrs.field(factory=dict)
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header field given in lower case, or None."""
