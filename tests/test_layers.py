@@ -20,7 +20,7 @@ LAYERS: dict[str, int] = {
     "policy": 3,
     "interfaces": 4,
     **dict.fromkeys(("loader", "runtime", "upstream", "store", "telemetry", "echo", "spool"), 5),
-    **dict.fromkeys(("gateway", "delivery"), 6),
+    **dict.fromkeys(("gateway", "planning", "attempt", "running", "delivery"), 6),
     "web": 7,
     **dict.fromkeys(("tap", "service", "workers", "cli"), 8),
 }

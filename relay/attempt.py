@@ -1,0 +1,163 @@
+"""One try at one deployment: send, understand the head, deliver the body."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from relay.delivery import Delivery
+from relay.dialects.passthrough import Opaque, Passthrough
+from relay.dialects.transcode import Transcoder
+from relay.errors import UpstreamError, UpstreamProtocol
+from relay.exchange import Headers
+from relay.interfaces import ISink, IUpstream, IUpstreamResponse
+from relay.outcome import Stage
+from relay.planning import Plan
+from relay.policy import failures, forward
+from relay.running import RunningExchange
+from relay.secret import Redactor
+
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of a non-streamed answer."""
+
+LARGEST_ERROR = 1024 * 1024
+"""Bytes of a provider's error answer that are looked at."""
+
+_EVENTS = "text/event-stream"
+_EVENT_HEAD: Headers = ((b"content-type", b"text/event-stream; charset=utf-8"),)
+
+
+class Attempt:
+    """Carries one exchange's request to one deployment and the answer back.
+
+    Args:
+        running: the exchange.
+        plan: what to send and how to read the answer.
+        sink: the client's side.
+        upstream: the way to the provider.
+        redactor: masks keys in what the provider says.
+        clock: for heartbeats.
+    """
+
+    def __init__(
+        self,
+        running: RunningExchange,
+        plan: Plan,
+        sink: ISink,
+        upstream: IUpstream,
+        redactor: Redactor,
+        clock: IReactorTime,
+    ) -> None:
+        self._running = running
+        self._plan = plan
+        self._sink = sink
+        self._upstream = upstream
+        self._redactor = redactor
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Do it.
+
+        Raises:
+            UpstreamError: the answer did not come, or not whole. The client may have seen
+                a part of it (``sink.started``).
+        """
+        request = self._plan.upstream
+        if request.stream:
+            self._deliver().start_heartbeats()
+        try:
+            response = await self._upstream.send(request)
+            await self._take(response)
+        finally:
+            if not isinstance(request.body, bytes):
+                request.body.close()
+
+    async def _take(self, response: IUpstreamResponse) -> None:
+        self._running.upstream_id = forward.upstream_id(response.headers)
+        if not 200 <= response.status <= 299:
+            raise await self._refusal(response)
+        kind = forward.content_type(response.headers)
+        if kind == _EVENTS:
+            await self._stream(response, self._passthrough())
+        elif self._is_opaque(kind):
+            await self._stream(response, Opaque(self._plan.upstream.deployment))
+        else:
+            await self._whole(response)
+
+    def _is_opaque(self, kind: str) -> bool:
+        """Audio and plain-text transcripts: bytes that relay does not look into."""
+        endpoint = self._running.request.endpoint
+        speaks = endpoint.path.startswith("/v1/audio/")
+        return speaks and kind not in ("", "application/json", "text/html")
+
+    async def _refusal(self, response: IUpstreamResponse) -> UpstreamError:
+        request = self._plan.upstream
+        try:
+            body = await response.read(LARGEST_ERROR)
+        except UpstreamProtocol:
+            body = b""
+        said, _ = self._plan.front.read_error(body)
+        return failures.classify(request, response.status, response.headers, body, self._redactor, said)
+
+    # ── non-streamed ──────────────────────────────────────────────────────────────────
+
+    async def _whole(self, response: IUpstreamResponse) -> None:
+        running, delivery = self._running, self._running.delivery
+        body = await response.read(LARGEST_ANSWER)
+        if body.lstrip()[:1] not in (b"{", b"["):
+            raise self._protocol("The provider's answer is not JSON.")
+        if delivery is not None and delivery.started:
+            raise self._protocol("The provider answered without streaming.")
+        if delivery is not None:
+            delivery.close()
+            running.delivery = None
+        running.usage, running.finish, _ = self._plan.front.usage(running.request.endpoint, body)
+        head = (*self._head(response, "application/json"), (b"content-length", b"%d" % len(body)))
+        self._sink.start(response.status, head)
+        self._sink.write(body)
+        self._sink.end()
+        running.bytes_out = len(body)
+        running.ended(response.status)
+
+    # ── streamed ──────────────────────────────────────────────────────────────────────
+
+    async def _stream(self, response: IUpstreamResponse, transcoder: Transcoder) -> None:
+        running = self._running
+        delivery = running.delivery or self._deliver()
+        events = isinstance(transcoder, Passthrough)
+        if not events:
+            if delivery.started:
+                raise self._protocol("The provider answered without an event stream.")
+            delivery.no_events()
+        delivery.attempt(transcoder, response.status, self._head(response, ""))
+        try:
+            await response.stream(transcoder, delivery)
+        finally:
+            running.usage, running.finish, running.chunks = transcoder.usage, transcoder.stop, transcoder.chunks
+        if transcoder.error is not None:
+            raise transcoder.error
+        delivery.finish()
+        running.ended(response.status)
+
+    def _deliver(self) -> Delivery:
+        head = forward.with_limit(_EVENT_HEAD, self._plan.limit)
+        delivery = Delivery(self._sink, self._clock, self._plan.heartbeat, self._plan.front.heartbeat, head)
+        self._running.delivery = delivery
+        return delivery
+
+    def _passthrough(self) -> Passthrough:
+        plan = self._plan
+        return Passthrough(
+            plan.front,
+            self._running.request.endpoint,
+            plan.upstream.deployment,
+            strip_usage=plan.strip_usage,
+        )
+
+    def _head(self, response: IUpstreamResponse, default_type: str) -> Headers:
+        headers = forward.answer_headers(response.headers)
+        if default_type and not any(name == b"content-type" for name, _ in headers):
+            headers = ((b"content-type", default_type.encode()), *headers)
+        return forward.with_limit(headers, self._plan.limit)
+
+    def _protocol(self, message: str) -> UpstreamProtocol:
+        return UpstreamProtocol(message, stage=Stage.STREAM, deployment=self._plan.upstream.deployment)

@@ -1,0 +1,198 @@
+"""The client's side of one streamed answer: holding back, committing, keeping alive.
+
+An attempt's bytes are held back until they carry content. Until then the exchange is
+*uncommitted*: the attempt may fail and become an HTTP status. After one heartbeat
+interval of silence the head goes out and heartbeats start; that does not commit.
+"""
+
+from __future__ import annotations
+
+import enum
+from bisect import bisect_left
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from zope.interface import implementer
+
+from relay.dialects.transcode import Transcoder
+from relay.exchange import GAP_BOUNDS, Headers
+from relay.interfaces import ISink
+
+
+class State(enum.Enum):
+    """How much the client has seen.
+
+    HELD: nothing. OPEN: the head and heartbeats. COMMITTED: content. CLOSED: the end.
+    """
+
+    HELD = "held"
+    OPEN = "open"
+    COMMITTED = "committed"
+    CLOSED = "closed"
+
+
+@implementer(ISink)
+class Delivery:
+    """An `ISink` in front of the client's sink, for the bytes of streamed attempts.
+
+    Args:
+        sink: the client's side.
+        clock: for heartbeats; ``seconds()`` is taken as monotonic.
+        interval: seconds of silence before a heartbeat; 0 sends none.
+        beat: the heartbeat's bytes.
+        head: the header fields used when the head must go out before an attempt's is known.
+    """
+
+    def __init__(self, sink: ISink, clock: IReactorTime, interval: float, beat: bytes, head: Headers) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._interval = interval
+        self._beat = beat
+        self._status = 200
+        self._head = head
+        self._held: list[bytes] = []
+        self._transcoder: Transcoder | None = None
+        self._timer: IDelayedCall | None = None
+        self._last = clock.seconds()
+        self.state = State.HELD
+        self.events = True
+        self.committed_at: float | None = None
+        self.gaps = [0] * (len(GAP_BOUNDS) + 1)
+        self.gap_sum = 0.0
+        self.bytes_out = 0
+
+    # ── lifecycle, called by the gateway ──────────────────────────────────────────────
+
+    def start_heartbeats(self) -> None:
+        """Begin to count silence."""
+        if self._interval > 0:
+            self._timer = self._clock.callLater(self._interval, self._silence)
+
+    def no_events(self) -> None:
+        """The answer is no event stream: neither heartbeats nor error events have a place in it."""
+        self.events = False
+        self._stop_heartbeats()
+
+    def _stop_heartbeats(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def attempt(self, transcoder: Transcoder, status: int, head: Headers) -> None:
+        """Make way for an attempt's answer; what an earlier attempt left behind is dropped."""
+        self._held.clear()
+        self._transcoder = transcoder
+        self._status = status
+        self._head = head
+
+    def finish(self) -> None:
+        """The answer is whole: send what is held, and end."""
+        if self.state is not State.CLOSED:
+            self._commit()
+            self._sink.end()
+        self.close()
+
+    def fail(self, data: bytes) -> None:
+        """The answer is not whole: send the in-stream error, or break off where there is no form for one."""
+        if data:
+            self._sink.write(data)
+            self.bytes_out += len(data)
+            self._sink.end()
+        else:
+            self._sink.abort()
+        self.close()
+
+    def close(self) -> None:
+        """Stop the heartbeats and let go of everything held. Idempotent."""
+        self.state = State.CLOSED
+        self._held.clear()
+        self._stop_heartbeats()
+
+    @property
+    def carries_error(self) -> bool:
+        """Whether the provider's own in-stream error has been passed on already."""
+        transcoder = self._transcoder
+        return self.state is State.COMMITTED and transcoder is not None and transcoder.error is not None
+
+    # ── ISink, called by the upstream response ────────────────────────────────────────
+
+    def write(self, data: bytes) -> None:
+        """Pass on, or hold back while there is no content yet."""
+        if self.state is State.COMMITTED:
+            now = self._clock.seconds()
+            gap = now - self._last
+            self._last = now
+            self.gaps[bisect_left(GAP_BOUNDS, gap)] += 1
+            self.gap_sum += gap
+            self.bytes_out += len(data)
+            self._sink.write(data)
+        elif self.state is not State.CLOSED:
+            self._hold(data)
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        transcoder = self._transcoder
+        if transcoder is not None and transcoder.started and transcoder.error is None:
+            self._commit()
+
+    def _commit(self) -> None:
+        if self.state is State.COMMITTED:
+            return
+        self._open()
+        self.state = State.COMMITTED
+        self._last = self.committed_at = self._clock.seconds()
+        data = b"".join(self._held)
+        self._held.clear()
+        self.bytes_out += len(data)
+        if data:
+            self._sink.write(data)
+
+    def _open(self) -> None:
+        if not self._sink.started:
+            self._sink.start(self._status, self._head)
+        if self.state is State.HELD:
+            self.state = State.OPEN
+
+    def _silence(self) -> None:
+        """A heartbeat is due, unless something was written in the meantime."""
+        quiet = self._clock.seconds() - self._last
+        if quiet >= self._interval:
+            self._open()
+            self._sink.write(self._beat)
+            quiet = 0.0
+            if self.state is not State.COMMITTED:
+                self._last = self._clock.seconds()
+        self._timer = self._clock.callLater(self._interval - quiet, self._silence)
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+        """Let the client's pace reach the upstream."""
+        self._sink.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """Undo `registerProducer`."""
+        self._sink.unregisterProducer()
+
+    def on_gone(self, callback: object) -> None:
+        """Pass on to the client's sink."""
+        self._sink.on_gone(callback)
+
+    @property
+    def started(self) -> bool:
+        """Whether the client has seen the head."""
+        return self._sink.started
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self._sink.gone
+
+    def start(self, status: int, headers: Headers) -> None:
+        """Send the head now."""
+        self._sink.start(status, headers)
+
+    def end(self) -> None:
+        """End the answer tidily."""
+        self.finish()
+
+    def abort(self) -> None:
+        """Break off."""
+        self.fail(b"")

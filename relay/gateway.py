@@ -1,0 +1,209 @@
+"""The use case: one client request, from admission to its settled record.
+
+admit → plan → attempt → settle. Everything that does I/O is behind an interface;
+everything that decides is a pure function in `policy` or `dialects`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from relay.attempt import Attempt
+from relay.config import Snapshot
+from relay.dialects.registry import DIALECTS
+from relay.errors import ClientGone, Draining, InternalError, RelayError, UpstreamError
+from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
+from relay.interfaces import IConfiguration, IKeyStore, ILimiter, IModelCatalog, IObserver, ISink, IUpstream
+from relay.planning import Plan, plan
+from relay.running import RunningExchange
+from relay.secret import Redactor, Secret
+
+
+class Gateway:
+    """Runs exchanges and knows which are running.
+
+    Args:
+        configuration: the snapshot in force.
+        upstream: the way to providers.
+        catalog: what providers list.
+        keys: who may call.
+        limiter: request rates.
+        observers: told of every exchange.
+        clock: timers of heartbeats and drain; its ``seconds()`` is monotonic.
+        wall: Unix seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        configuration: IConfiguration,
+        upstream: IUpstream,
+        catalog: IModelCatalog,
+        keys: IKeyStore,
+        limiter: ILimiter,
+        observers: Sequence[IObserver],
+        clock: IReactorTime,
+        wall: Callable[[], float],
+    ) -> None:
+        self._configuration = configuration
+        self._upstream = upstream
+        self._catalog = catalog
+        self._keys = keys
+        self._limiter = limiter
+        self._observers = observers
+        self._clock = clock
+        self._wall = wall
+        self._running: dict[RunningExchange, Deferred[None]] = {}
+        self._idle: Deferred[None] | None = None
+        self._masks: tuple[Snapshot | None, Redactor] = (None, Redactor())
+        self.draining = False
+
+    # ── what web/ and service call ────────────────────────────────────────────────────
+
+    def exchange(self, request: ClientRequest, sink: ISink) -> Deferred[None]:
+        """Serve one request and settle exactly one record.
+
+        Returns:
+            Fires when the answer has ended, however it did. Fails with `RelayError` only,
+            and only while ``sink.started`` is False: the caller renders it.
+        """
+        running = RunningExchange(request, self._configuration.snapshot, self._clock.seconds, self._wall)
+        self._tell("exchange_started", ExchangeStarted(request.id, request.endpoint.path))
+        done = Deferred.fromCoroutine(self._run(running, sink))
+        self._running[running] = done
+        sink.on_gone(done.cancel)
+        return done.addBoth(self._settle, running, sink)
+
+    def authenticate(self, credential: Secret | None) -> Deferred[KeyInfo]:
+        """The owner of a key; fails with `Unauthenticated`."""
+        return Deferred.fromCoroutine(self._owner(credential))
+
+    async def _owner(self, credential: Secret | None) -> KeyInfo:
+        found = self._keys.lookup(credential)
+        return await found if isinstance(found, Deferred) else found
+
+    def note(self, record: ExchangeRecord) -> None:
+        """Settle a request that web/ answered itself: a refusal, a model list."""
+        self._tell("exchange_started", ExchangeStarted(record.id, record.endpoint))
+        self._tell("exchange_settled", record)
+
+    @property
+    def active(self) -> int:
+        """Exchanges running now."""
+        return len(self._running)
+
+    def drain(self, deadline: float) -> Deferred[None]:
+        """Refuse new exchanges, let running ones end, and end the rest at the deadline.
+
+        Args:
+            deadline: seconds; what still runs then gets an in-stream error or a 503.
+
+        Returns:
+            Fires when nothing runs any more.
+        """
+        self.draining = True
+        if not self._running:
+            return succeed(None)
+        self._idle = Deferred()
+        timer = self._clock.callLater(deadline, self._interrupt)
+
+        return self._idle.addCallback(lambda _: timer.cancel() if timer.active() else None)
+
+    def _interrupt(self) -> None:
+        for running, done in list(self._running.items()):
+            running.interruption = _draining()
+            done.cancel()
+
+    # ── one exchange ──────────────────────────────────────────────────────────────────
+
+    async def _run(self, running: RunningExchange, sink: ISink) -> None:
+        try:
+            if self.draining:
+                raise _draining()
+            running.key = await self._owner(running.request.credential)
+            planned = plan(running, self._keys, self._limiter, self._catalog.known)
+            await self._attempt(running, planned, sink)
+        except (CancelledError, RelayError) as error:
+            if sink.gone:
+                raise ClientGone("The client left.") from error
+            if running.interruption is not None:
+                raise running.interruption from error
+            raise
+
+    async def _attempt(self, running: RunningExchange, planned: Plan, sink: ISink) -> None:
+        running.attempt_began()
+        result: UpstreamError | str = "cancelled"
+        try:
+            redactor = self._redactor(running.snapshot)
+            await Attempt(running, planned, sink, self._upstream, redactor, self._clock).run()
+            result = "ok"
+        except UpstreamError as error:
+            result = error
+            raise
+        finally:
+            self._tell("attempt_ended", running.attempt_ended(result))
+
+    def _redactor(self, snapshot: Snapshot) -> Redactor:
+        """The filter for a snapshot's keys, made once for each."""
+        if self._masks[0] is not snapshot:
+            self._masks = (snapshot, Redactor(snapshot.secrets()))
+        return self._masks[1]
+
+    def _settle(self, result: Failure | None, running: RunningExchange, sink: ISink) -> Failure | None:
+        """Whatever happened, end the answer truthfully and tell the observers once."""
+        error = self._error_of(result)
+        sink.on_gone(None)
+        render = False
+        if error is not None:
+            running.failed(error, visible=sink.started)
+            render = not sink.started and not sink.gone
+            if sink.started and not sink.gone:
+                self._fail_visibly(running, sink, error)
+        if running.delivery is not None:
+            running.delivery.close()
+        self._tell("exchange_settled", running.record())
+        self._forget(running)
+        return Failure(error) if error is not None and render else None  # type: ignore[no-untyped-call]
+
+    def _forget(self, running: RunningExchange) -> None:
+        del self._running[running]
+        if self._idle is not None and not self._running:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+
+    def _error_of(self, result: Failure | None) -> RelayError | None:
+        if result is None:
+            return None
+        if isinstance(result.value, RelayError):
+            return result.value
+        self._log.failure("unexpected exception in an exchange", failure=result)
+        return InternalError("relay failed; the request id tells its operator where to look.")
+
+    def _fail_visibly(self, running: RunningExchange, sink: ISink, error: RelayError) -> None:
+        """The head is out: an in-stream error, unless the provider's own has been passed on."""
+        delivery = running.delivery
+        if delivery is None:
+            sink.abort()
+        elif delivery.carries_error:
+            delivery.finish()
+        else:
+            front = DIALECTS[running.request.endpoint.front]
+            delivery.fail(front.stream_error(error, running.request.id) if delivery.events else b"")
+
+    def _tell(self, method: str, fact: object) -> None:
+        for observer in self._observers:
+            try:
+                getattr(observer, method)(fact)
+            except Exception:
+                self._log.failure("observer failed", observer=type(observer).__name__)
+
+
+def _draining() -> Draining:
+    return Draining("relay is shutting down; try again in a moment.", retry_after=1.0)

@@ -1,0 +1,125 @@
+"""Whose key: reading the one that a client sent, and choosing the one that goes upstream."""
+
+from __future__ import annotations
+
+import attrs
+
+from relay.errors import Unauthenticated, UpstreamCredential
+from relay.exchange import Headers
+from relay.outcome import Stage
+from relay.provider import Auth, AuthScheme, Provider
+from relay.secret import Secret
+
+_KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+
+CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+"""Header names that carry a credential; where a provider file sets one, that is the credential."""
+
+
+@attrs.frozen
+class Credential:
+    """The key chosen for one attempt.
+
+    Attributes:
+        secret: the key, or None when none is sent (or a configured header carries it).
+        own: whether it is relay's own; False for the client's.
+    """
+
+    secret: Secret | None
+    own: bool = True
+
+
+def client_credential(headers: Headers) -> Secret | None:
+    """Read the key that a client sent, in any of the styles that SDKs use.
+
+    Styles: ``Authorization: Bearer k`` (OpenAI, Anthropic tokens), ``x-api-key`` (Anthropic),
+    ``api-key`` (Azure), ``x-goog-api-key`` (Gemini). A bare ``Authorization: k`` is taken as
+    the key itself. The same key in several styles is one key.
+
+    Returns:
+        The key, or None when there is none.
+
+    Raises:
+        Unauthenticated: two keys disagree, or the authorization scheme is another one.
+    """
+    found: set[str] = set()
+    for name, value in headers:
+        if name == b"authorization":
+            found.add(_authorization(value.decode("latin-1")))
+        elif name in _KEY_HEADERS:
+            found.add(value.decode("latin-1").strip())
+    found.discard("")
+    if len(found) > 1:
+        raise Unauthenticated("The request carries two keys that disagree; send one.", code="conflicting_api_keys")
+    return Secret(found.pop()) if found else None
+
+
+def _authorization(value: str) -> str:
+    scheme, _, rest = value.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    if rest:
+        raise Unauthenticated("Use 'Authorization: Bearer KEY'; other authorization schemes are not accepted.")
+    return scheme
+
+
+def has_own_credential(provider: Provider) -> bool:
+    """Whether relay holds a key for this provider, be it only in a configured header."""
+    return bool(provider.auth.credential) or _header_credential(provider)
+
+
+def _header_credential(provider: Provider) -> bool:
+    headers = [*provider.headers, *(pair for e in provider.endpoints.values() for pair in e.headers)]
+    return any(name in CREDENTIAL_HEADERS for name, _ in headers)
+
+
+def upstream_credential(
+    provider: Provider,
+    *,
+    first: bool,
+    keys_required: bool,
+    client: Secret | None,
+    default: Secret | None,
+) -> Credential:
+    """Choose the key that goes to a provider.
+
+    The order: a configured header; the provider's own key; where relay asks clients for
+    keys of its own, ``DEFAULT_API_KEY`` and never the client's; else the client's own key,
+    to the first chosen provider only; else ``DEFAULT_API_KEY``.
+
+    Args:
+        provider: the provider that will be called.
+        first: whether it is the first chosen one.
+        keys_required: whether client keys are configured.
+        client: the key that the client sent.
+        default: ``DEFAULT_API_KEY``.
+
+    Raises:
+        Unauthenticated: there is no key, and the client could bring one.
+        UpstreamCredential: there is no key, and the client cannot change that.
+    """
+    if provider.auth.scheme is AuthScheme.NONE or _header_credential(provider):
+        return Credential(None)
+    if provider.auth.credential:
+        return Credential(provider.auth.credential)
+    if client and first and not keys_required:
+        return Credential(client, own=False)
+    if default:
+        return Credential(default)
+    remedy = _remedy(provider.auth)
+    if keys_required or not first:
+        raise UpstreamCredential(
+            f"relay has no key for provider {provider.name!r}: its operator must {remedy}.",
+            stage=Stage.CONNECT,
+            deployment=provider.name,
+            should_retry=False,
+            code="no_provider_key",
+        )
+    raise Unauthenticated(
+        f"No key for provider {provider.name!r}: send your own key with the request, or {remedy} where relay runs.",
+        code="missing_api_key",
+    )
+
+
+def _remedy(auth: Auth) -> str:
+    return f"set {auth.source} or DEFAULT_API_KEY" if auth.source else "set DEFAULT_API_KEY"

@@ -1,0 +1,136 @@
+"""An exchange while it runs: what becomes its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from relay.config import Deployment, Snapshot
+from relay.delivery import Delivery
+from relay.errors import RelayError, UpstreamError
+from relay.exchange import ANONYMOUS, AttemptRecord, ClientRequest, ExchangeRecord, KeyInfo, Usage
+from relay.outcome import Outcome
+
+_LONGEST_MODEL = 256
+
+
+class RunningExchange:
+    """Collects the facts of one exchange; `record` is its only product.
+
+    Args:
+        request: what the client sent.
+        snapshot: the configuration it keeps to its end.
+        monotonic: the clock of durations.
+        wall: Unix seconds, read once.
+    """
+
+    def __init__(
+        self,
+        request: ClientRequest,
+        snapshot: Snapshot,
+        monotonic: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self.request = request
+        self.snapshot = snapshot
+        self._monotonic = monotonic
+        self._began = wall() - (monotonic() - request.received)
+        self.key: KeyInfo = ANONYMOUS
+        self.deployment: Deployment | None = None
+        self.back = ""
+        self.model = ""
+        self.model_label = "other"
+        self.stream = False
+        self.status = 0
+        self.outcome = Outcome.INTERNAL
+        self.error = ""
+        self.upstream_id = ""
+        self.attempts = 0
+        self.usage = Usage()
+        self.finish = ""
+        self.chunks = 0
+        self.bytes_out = 0
+        self.delivery: Delivery | None = None
+        self.interruption: RelayError | None = None
+        self._attempt_began = 0.0
+        self._upstream_duration = 0.0
+
+    def chose(self, deployment: Deployment, model: str, label: str) -> None:
+        """A deployment has been chosen for the model that the client asked for."""
+        self.deployment = deployment
+        self.back = deployment.provider.endpoints[self.request.endpoint.path].dialect
+        self.model = model[:_LONGEST_MODEL]
+        self.model_label = label
+
+    def attempt_began(self) -> None:
+        """One more upstream try starts now."""
+        self.attempts += 1
+        self._attempt_began = self._monotonic()
+
+    def attempt_ended(self, result: UpstreamError | str) -> AttemptRecord:
+        """The running try is over: with an error, or ``ok`` or ``cancelled``."""
+        error = result if isinstance(result, UpstreamError) else None
+        elapsed = self._monotonic() - self._attempt_began
+        self._upstream_duration += elapsed
+        deployment = self.deployment
+        return AttemptRecord(
+            exchange=self.request.id,
+            provider=deployment.provider.name if deployment else "",
+            deployment=deployment.name if deployment else "",
+            result=result.code if isinstance(result, UpstreamError) else result,
+            stage=error.stage if error else None,
+            upstream_status=error.upstream_status if error else None,
+            elapsed=elapsed,
+        )
+
+    def ended(self, status: int) -> None:
+        """The answer is whole."""
+        self.status = status
+        self.outcome = Outcome.COMPLETE
+
+    def failed(self, error: RelayError, *, visible: bool) -> None:
+        """The exchange ends with an error.
+
+        Args:
+            error: why.
+            visible: whether the client has seen a head, so that the status stays 200.
+        """
+        self.status = 200 if visible and error.outcome is not Outcome.CLIENT_GONE else error.http_status
+        self.outcome = error.outcome
+        self.error = error.code
+
+    def record(self) -> ExchangeRecord:
+        """The exchange as observers see it, now that it is over."""
+        request, deployment, delivery = self.request, self.deployment, self.delivery
+        body = request.body
+        return ExchangeRecord(
+            id=request.id,
+            upstream_id=self.upstream_id,
+            time=self._began,
+            method="POST",
+            endpoint=request.endpoint.path,
+            front=request.endpoint.front,
+            back=self.back,
+            key=self.key,
+            client=request.client,
+            provider=deployment.provider.name if deployment else "",
+            deployment=deployment.name if deployment else "",
+            model=self.model,
+            model_label=self.model_label,
+            upstream_model=deployment.model if deployment else "",
+            status=self.status,
+            outcome=self.outcome,
+            error=self.error,
+            stream=self.stream,
+            attempts=self.attempts,
+            duration=self._monotonic() - request.received,
+            upstream_duration=self._upstream_duration,
+            ttft=delivery.committed_at - request.received if delivery and delivery.committed_at else None,
+            chunks=self.chunks,
+            gaps=tuple(delivery.gaps) if delivery and self.chunks else (),
+            gap_sum=delivery.gap_sum if delivery else 0.0,
+            bytes_in=len(body) if isinstance(body, bytes) else body.length,
+            bytes_out=delivery.bytes_out if delivery else self.bytes_out,
+            usage=self.usage,
+            finish=self.finish,
+            generation=self.snapshot.generation,
+        )
