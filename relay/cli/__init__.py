@@ -1,0 +1,1 @@
+"""The ``relay`` command: what an operator does beside running the daemon."""

@@ -1,0 +1,228 @@
+"""``twistd relay``: options, and the door to the service. The only module that knows the global reactor."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+import attrs
+
+from twisted.application.service import IService
+from twisted.internet import endpoints
+from twisted.python import usage
+
+from relay.config import Snapshot
+from relay.errors import ConfigError
+from relay.loader.snapshot import Sources, load
+from relay.policy.exposure import check_exposure
+from relay.version import VERSION
+
+_FORMATS = ("json", "text")
+DEFAULT_PORT = 8000
+
+
+@attrs.frozen
+class Settings:
+    """Everything that the command line and the environment decide, checked.
+
+    Attributes:
+        sources: where configuration is read from, also at reload.
+        snapshot: the first reading.
+        listen: endpoint strings.
+        log_format: ``json`` or ``text``.
+        log_file: path of twistd's log file, or None for standard output.
+        environ: the environment, for reloads and telemetry.
+    """
+
+    sources: Sources
+    snapshot: Snapshot
+    listen: tuple[str, ...]
+    log_format: str
+    log_file: str | None
+    environ: Mapping[str, str]
+
+
+class Options(usage.Options):
+    """Options of ``twistd relay``."""
+
+    synopsis = "[options]"
+    longdesc = """\
+A streaming gateway in front of language-model providers.
+
+Try it without any key:   twistd -n relay --provider=echo
+With a provider:          OPENAI_API_KEY=... twistd -n relay --provider=openai
+Several providers:        twistd -n relay --provider=openai --provider=anthropic
+
+Options of twistd itself (-n, --logfile, --pidfile) go before the word 'relay'."""
+
+    optFlags = [["check", None, "Validate the configuration, say what was found, and exit."]]  # noqa: RUF012
+    optParameters = [  # noqa: RUF012
+        ["config", None, None, "Configuration file (JSON): providers, clientKeys, timeouts, server."],
+        ["port", None, None, f"Listen on this port of 127.0.0.1 (default {DEFAULT_PORT})."],
+        ["log-format", None, None, "json or text (default: LOG_FORMAT, else text)."],
+    ]
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        usage.Options.__init__(self)
+        self._environ = os.environ if environ is None else environ
+        self._providers: list[str] = []
+        self._directories: list[str] = []
+        self._listen: list[str] = []
+
+    def opt_provider(self, name: str) -> None:
+        """Provider to serve: a name from the provider files, or the path of one.
+
+        Repeatable; the first is the default, NAME/model addresses one of several.
+        """
+        self._providers.append(name)
+
+    def opt_transformer_dir(self, directory: str) -> None:
+        """Directory of provider files, searched before the installed ones. Repeatable."""
+        self._directories.append(directory)
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Twisted endpoint string, such as tcp:8000:interface=127.0.0.1 or unix:/run/relay.sock. Repeatable."""
+        self._listen.append(endpoint)
+
+    def opt_version(self) -> NoReturn:
+        """Print relay's version and exit."""
+        sys.stdout.write(f"relay {VERSION}\n")
+        raise SystemExit(0)
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """Parse; a wrong option is one line on standard error and exit status 1."""
+        try:
+            usage.Options.parseOptions(self, options)
+        except usage.UsageError as error:
+            fail(f"{error}; see 'twistd relay --help'")
+
+    def parseArgs(self, *arguments: str) -> None:
+        """There are no arguments besides options."""
+        if arguments:
+            raise usage.UsageError(f"unexpected argument {arguments[0]!r} (did you mean --provider={arguments[0]}?)")
+
+    def postOptions(self) -> None:
+        """Read and check everything, so that a wrong configuration never starts."""
+        try:
+            self.settings = self._settle()
+        except ConfigError as error:
+            fail(str(error))
+        if self["check"]:
+            sys.stdout.write(report(self.settings))
+            raise SystemExit(0)
+
+    def _settle(self) -> Settings:
+        if not self._providers and not self["config"]:
+            raise ConfigError("name a provider: --provider=NAME (--provider=echo needs no key)")
+        sources = Sources(
+            providers=tuple(self._providers),
+            transformer_dirs=tuple(str(Path(d).absolute()) for d in self._directories),
+            config=str(Path(self["config"]).absolute()) if self["config"] else None,
+        )
+        snapshot = load(sources, self._environ)
+        listen = self._endpoints(snapshot)
+        check_exposure(snapshot, listen)
+        return Settings(
+            sources=sources,
+            snapshot=snapshot,
+            listen=listen,
+            log_format=self._log_format(),
+            log_file=self._log_file(),
+            environ=self._environ,
+        )
+
+    def _endpoints(self, snapshot: Snapshot) -> tuple[str, ...]:
+        port = _port(self["port"]) if self["port"] is not None else None
+        if self._listen:
+            chosen = tuple(self._listen)
+        elif port is not None:
+            chosen = (f"tcp:{port}:interface=127.0.0.1",)
+        elif snapshot.listen:
+            chosen = snapshot.listen
+        else:
+            chosen = (f"tcp:{snapshot.first.port or DEFAULT_PORT}:interface=127.0.0.1",)
+        for endpoint in chosen:
+            _check_endpoint(endpoint)
+        return chosen
+
+    def _log_format(self) -> str:
+        chosen = self["log-format"] or self._environ.get("LOG_FORMAT") or "text"
+        if chosen not in _FORMATS:
+            where = "--log-format" if self["log-format"] else "LOG_FORMAT"
+            raise ConfigError(f"{where} is {chosen!r}, expected json or text")
+        return str(chosen)
+
+    def _log_file(self) -> str | None:
+        """Where twistd was told to log; its default for a daemon is twistd.log."""
+        parent = getattr(self, "parent", None)
+        if parent is None:
+            return None
+        name = parent.get("logfile")
+        if name == "-" or (not name and parent.get("nodaemon")):
+            return None
+        return str(Path(name or "twistd.log").absolute())
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise ConfigError(f"--port is {text!r}, expected a number from 1 to 65535")
+    return int(text)
+
+
+def _check_endpoint(endpoint: str) -> None:
+    from twisted.internet import reactor
+
+    try:
+        endpoints.serverFromString(reactor, endpoint)
+    except Exception as error:  # each endpoint plugin raises what it likes
+        raise ConfigError(
+            f"--listen {endpoint!r} is not an endpoint string such as tcp:8000:interface=127.0.0.1 ({error})"
+        ) from error
+
+
+def report(settings: Settings) -> str:
+    """What ``--check`` prints: one line a fact, no secrets."""
+    snapshot = settings.snapshot
+    lines = ["configuration is valid"]
+    for provider in snapshot.providers.values():
+        if provider.auth.credential:
+            key = f"key from {provider.auth.source}"
+        else:
+            key = "no key needed" if provider.auth.scheme.value == "none" else "no key of its own"
+        lines.append(f"provider {provider.name}: {provider.dialect}, {key} ({provider.file})")
+    lines.append(f"client keys: {len(snapshot.client_keys) or 'none'}")
+    lines += [f"listen: {endpoint}" for endpoint in settings.listen]
+    lines += [f"warning: {warning}" for warning in snapshot.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def fail(message: str) -> NoReturn:
+    """One line on standard error and exit status 1."""
+    sys.stderr.write(f"relay: {message}\n")
+    raise SystemExit(1)
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A taken port is found after twistd has taken over: tell it in one line there, too."""
+    if isinstance(error, ConfigError):
+        sys.stderr.write(f"relay: {error}\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def makeService(options: Options) -> IService:
+    """Build the service for twistd.
+
+    Args:
+        options: parsed and checked.
+    """
+    from twisted.internet import reactor
+
+    from relay.service import RelayService
+
+    sys.excepthook = _excepthook
+    return RelayService(reactor, options.settings)
