@@ -1,0 +1,1 @@
+"""Uploads too large for memory: written to a temporary file and read back, off the reactor thread."""
