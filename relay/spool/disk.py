@@ -46,7 +46,7 @@ class Disk:
         Raises:
             OSError: there is no place for it.
         """
-        return tempfile.TemporaryFile("w+b", 0, dir=self._directory)  # noqa: SIM115 - it outlives this call
+        return tempfile.TemporaryFile("w+b", 0, dir=self._directory)
 
     def close(self, file: FileIO) -> None:
         """Close a file, which frees its space, without waiting for it."""
