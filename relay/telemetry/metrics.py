@@ -1,0 +1,198 @@
+"""What relay shows to Prometheus, gathered as an observer of exchanges.
+
+Label values come from the configuration and from closed sets only, whatever clients and
+providers send: unknown paths, models, statuses and error codes are ``other``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from zope.interface import implementer
+
+from relay.endpoints import FORWARDED, MODELS_PATH
+from relay.errors import RelayError
+from relay.exchange import GAP_BOUNDS, AttemptRecord, ExchangeRecord, ExchangeStarted, Usage
+from relay.interfaces import IObserver
+from relay.outcome import Outcome
+from relay.telemetry.series import CounterSeries, GaugeSeries, HistogramSeries
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+"""Content type of `exposition`: the text format that every version of Prometheus reads."""
+
+OTHER = "other"
+OK = "ok"
+
+_DURATION_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_TTFT_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_ENDPOINTS = frozenset((*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics"))
+_IMPLAUSIBLE = 10**12  # tokens; a provider's nonsense must not spoil a sum for good
+_CLOUDFLARE = range(520, 531)  # answers of a widely used front of providers; 529 is Anthropic's "overloaded"
+_STATUSES = {status: str(status) for status in (*map(int, HTTPStatus), 499, *_CLOUDFLARE)}
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    """The page behind ``/metrics``; `CONTENT_TYPE` goes with it."""
+    return generate_latest(registry)
+
+
+@implementer(IObserver)
+class Metrics:
+    """Counts exchanges and attempts.
+
+    Args:
+        registry: where the metrics are registered, with those of the process and its
+            garbage collector.
+        buckets: rate limit buckets in use.
+        generation: configuration generation in force.
+        reload_failures: configurations that were refused since the start.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        buckets: Callable[[], int],
+        generation: Callable[[], int],
+        reload_failures: Callable[[], int],
+    ) -> None:
+        self._buckets = buckets
+        self._generation = generation
+        self._reload_failures = reload_failures
+        self._results = frozenset((OK, *_codes(RelayError)))
+        self._define()
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def _define(self) -> None:
+        self._requests = CounterSeries(
+            "relay_requests_total",
+            "Requests answered, by how they ended.",
+            ("endpoint", "provider", "status", "outcome"),
+        )
+        self._durations = HistogramSeries(
+            "relay_request_duration_seconds",
+            "From the head of a request to the end of its answer.",
+            ("endpoint", "provider"),
+            _DURATION_BOUNDS,
+        )
+        self._upstream_durations = HistogramSeries(
+            "relay_upstream_duration_seconds",
+            "From sending an attempt to its end.",
+            ("provider",),
+            _DURATION_BOUNDS,
+        )
+        self._ttft = HistogramSeries(
+            "relay_time_to_first_token_seconds",
+            "From the head of a request to the first chunk that carries content.",
+            ("provider",),
+            _TTFT_BOUNDS,
+        )
+        self._gaps = HistogramSeries(
+            "relay_inter_chunk_seconds",
+            "Between two chunks of a streamed answer.",
+            ("provider",),
+            GAP_BOUNDS,
+        )
+        self._active = GaugeSeries("relay_active_requests", "Requests being served.", ("endpoint",))
+        self._tokens = CounterSeries("relay_tokens_total", "Tokens reported.", ("provider", "model", "kind"))
+        self._upstream_errors = CounterSeries(
+            "relay_upstream_errors_total", "Attempts that failed, by error code.", ("provider", "type")
+        )
+        self._attempts = CounterSeries(
+            "relay_upstream_attempts_total", "Upstream attempts, by result.", ("provider", "result")
+        )
+        self._limited = CounterSeries(
+            "relay_rate_limited_total", "Requests refused by a rate limit of relay's.", ("endpoint",)
+        )
+
+    # ── the observer ──────────────────────────────────────────────────────────────────
+
+    def exchange_started(self, started: ExchangeStarted) -> None:
+        """Count a request being served."""
+        self._active.add((_endpoint(started.endpoint),), 1)
+
+    def attempt_ended(self, attempt: AttemptRecord) -> None:
+        """Count an upstream try and its time."""
+        result = attempt.result if attempt.result in self._results else OTHER
+        self._attempts.add((attempt.provider, result))
+        self._upstream_durations.observe((attempt.provider,), attempt.elapsed)
+        if result != OK and result != Outcome.CLIENT_GONE.value:
+            self._upstream_errors.add((attempt.provider, result))
+
+    def exchange_settled(self, record: ExchangeRecord) -> None:
+        """Count an exchange: its end, times and tokens.
+
+        A request for an unknown path is counted, but is no exchange whose time tells something.
+        """
+        endpoint, provider = _endpoint(record.endpoint), record.provider
+        self._active.add((endpoint,), -1)
+        self._requests.add((endpoint, provider, _status(record.status), record.outcome.value))
+        if endpoint != OTHER:
+            self._durations.observe((endpoint, provider), record.duration)
+        if record.outcome is Outcome.LIMITED:
+            self._limited.add((endpoint,))
+        if record.ttft is not None:
+            self._ttft.observe((provider,), record.ttft)
+        if record.gaps:
+            self._gaps.merge((provider,), record.gaps, record.gap_sum)
+        for kind, count in _tokens(record.usage):
+            self._tokens.add((provider, record.model_label, kind), count)
+
+    # ── the page ──────────────────────────────────────────────────────────────────────
+
+    def collect(self) -> Iterable[Metric]:
+        """Everything as the library's metric families."""
+        yield self._requests.family()
+        yield self._durations.family()
+        yield self._upstream_durations.family()
+        yield self._ttft.family()
+        yield self._gaps.family()
+        yield self._active.family()
+        yield self._tokens.family()
+        yield self._upstream_errors.family()
+        yield self._attempts.family()
+        yield self._limited.family()
+        yield GaugeMetricFamily("relay_rate_limiter_buckets", "Rate limit buckets in use.", value=self._buckets())
+        yield GaugeMetricFamily("relay_config_generation", "Configuration in force.", value=self._generation())
+        yield CounterMetricFamily(
+            "relay_config_reload_failures_total", "Configurations that were refused.", value=self._reload_failures()
+        )
+
+
+def _endpoint(path: str) -> str:
+    return path if path in _ENDPOINTS else OTHER
+
+
+def _status(status: int) -> str:
+    """The status; one that nobody has defined counts as its class (``5xx``)."""
+    known = _STATUSES.get(status)
+    if known is not None:
+        return known
+    return f"{status // 100}xx" if 100 <= status <= 599 else OTHER
+
+
+def _tokens(usage: Usage) -> Iterator[tuple[str, int]]:
+    """Kind and number of the tokens that the provider reported, where the number can be one."""
+    counts = (
+        ("input", usage.input),
+        ("cached", usage.cached),
+        ("cache_write", usage.cache_write),
+        ("output", usage.output),
+        ("reasoning", usage.reasoning),
+    )
+    return ((kind, count) for kind, count in counts if count is not None and 0 < count < _IMPLAUSIBLE)
+
+
+def _codes(error: type[RelayError]) -> Iterator[str]:
+    """The code of an error class and of all classes below it."""
+    yield error.default_code
+    for below in error.__subclasses__():
+        yield from _codes(below)
