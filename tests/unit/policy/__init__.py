@@ -1,0 +1,1 @@
+"""Tests of `relay.policy`: pure rules, time and chance given."""

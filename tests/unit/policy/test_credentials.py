@@ -1,0 +1,112 @@
+"""Whose key is read, and whose key goes upstream."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from relay.errors import Unauthenticated, UpstreamCredential
+from relay.policy.credentials import client_credential, has_own_credential, upstream_credential
+from relay.provider import AuthScheme, Provider
+from relay.secret import Secret
+from tests.unit.values import make_provider
+
+CLIENT = Secret("client-key-1234")
+DEFAULT = Secret("default-key-1234")
+
+
+class ClientCredentialTests(SynchronousTestCase):
+    """`client_credential` reads every style that SDKs use."""
+
+    def read(self, *headers: tuple[bytes, bytes]) -> str | None:
+        found = client_credential(headers)
+        return found.reveal() if found else None
+
+    def test_everyStyleIsRead(self) -> None:
+        """Bearer, x-api-key, api-key and x-goog-api-key are the same thing."""
+        styles = (
+            (b"authorization", b"Bearer k-1"),
+            (b"authorization", b"bearer   k-1 "),
+            (b"authorization", b"k-1"),
+            (b"x-api-key", b"k-1"),
+            (b"api-key", b" k-1 "),
+            (b"x-goog-api-key", b"k-1"),
+        )
+        self.assertEqual([self.read(style) for style in styles], ["k-1"] * len(styles))
+
+    def test_noKeyIsNone(self) -> None:
+        """Absent and empty are the same."""
+        self.assertIsNone(self.read())
+        self.assertIsNone(self.read((b"authorization", b"Bearer "), (b"x-api-key", b"")))
+
+    def test_theSameKeyTwiceIsOneKey(self) -> None:
+        """Claude Code sends both styles; equal keys do not disagree."""
+        self.assertEqual(self.read((b"authorization", b"Bearer k"), (b"x-api-key", b"k")), "k")
+
+    def test_keysThatDisagreeAreRefused(self) -> None:
+        """Which one counts must not be a guess."""
+        error = self.assertRaises(Unauthenticated, self.read, (b"authorization", b"Bearer a"), (b"x-api-key", b"b"))
+        self.assertEqual(error.code, "conflicting_api_keys")
+        self.assertRaises(Unauthenticated, self.read, (b"x-api-key", b"a"), (b"x-api-key", b"b"))
+
+    def test_otherSchemesAreRefused(self) -> None:
+        """Basic credentials are no key."""
+        error = self.assertRaises(Unauthenticated, self.read, (b"authorization", b"Basic dXNlcjpwYXNz"))
+        self.assertNotIn("dXNlcjpwYXNz", str(error))
+
+
+class UpstreamCredentialTests(SynchronousTestCase):
+    """`upstream_credential` follows design §7.2, cases a to e."""
+
+    def choose(
+        self,
+        provider: Provider,
+        *,
+        first: bool = True,
+        required: bool = False,
+        client: Secret | None = CLIENT,
+        default: Secret | None = DEFAULT,
+    ) -> tuple[str | None, bool]:
+        chosen = upstream_credential(provider, first=first, keys_required=required, client=client, default=default)
+        return (chosen.secret.reveal() if chosen.secret else None), chosen.own
+
+    def test_withClientKeysTheClientsKeyNeverTravels(self) -> None:
+        """Case a: the provider's credential, else the default."""
+        self.assertEqual(self.choose(make_provider(key="own-key-12"), required=True), ("own-key-12", True))
+        self.assertEqual(self.choose(make_provider(), required=True), (DEFAULT.reveal(), True))
+
+    def test_withClientKeysAndNoProviderKeyTheOperatorIsAtFault(self) -> None:
+        """A 401 would tell the client that its good key is bad."""
+        error = self.assertRaises(UpstreamCredential, self.choose, make_provider(), required=True, default=None)
+        self.assertEqual((error.http_status, error.should_retry), (502, False))
+        self.assertIn("TEST_KEY", str(error))
+
+    def test_theProvidersOwnKeyComesFirst(self) -> None:
+        """Case b."""
+        self.assertEqual(self.choose(make_provider(key="own-key-12")), ("own-key-12", True))
+
+    def test_theClientsKeyGoesToTheFirstProviderOnly(self) -> None:
+        """Case c: a second provider must not see a key that was meant for the first."""
+        self.assertEqual(self.choose(make_provider()), (CLIENT.reveal(), False))
+        self.assertEqual(self.choose(make_provider(), first=False), (DEFAULT.reveal(), True))
+        self.assertRaises(UpstreamCredential, self.choose, make_provider(), first=False, default=None)
+
+    def test_theDefaultIsLast(self) -> None:
+        """Case d."""
+        self.assertEqual(self.choose(make_provider(), client=None), (DEFAULT.reveal(), True))
+
+    def test_withoutAnyKeyTheAnswerSaysWhatToSet(self) -> None:
+        """Case e."""
+        error = self.assertRaises(Unauthenticated, self.choose, make_provider(), client=None, default=None)
+        self.assertIn("TEST_KEY", str(error))
+        self.assertIn("DEFAULT_API_KEY", str(error))
+
+    def test_aProviderWithoutAuthGetsNoKey(self) -> None:
+        """Nothing is sent where nothing is wanted."""
+        self.assertEqual(self.choose(make_provider(scheme=AuthScheme.NONE)), (None, True))
+
+    def test_aConfiguredHeaderIsTheCredential(self) -> None:
+        """As with the predecessor, a file may carry its own Authorization header."""
+        provider = make_provider(headers=(("authorization", "Bearer in-the-file"),))
+        self.assertEqual(self.choose(provider), (None, True))
+        self.assertTrue(has_own_credential(provider))
+        self.assertFalse(has_own_credential(make_provider()))
