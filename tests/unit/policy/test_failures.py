@@ -18,7 +18,7 @@ KEY = Secret("provider-key-1234")
 
 
 def error_for(
-    status: int, body: bytes = b'{"error":{"message":"no"}}', headers: Headers = JSON, **known: bool
+    status: int, body: bytes = b'{"error":{"message":"no"}}', headers: Headers = JSON, *, own: bool = True
 ) -> UpstreamError:
     """Classify one answer to a request sent with relay's own key."""
     deployment = Deployment(name="d", provider=make_provider(), model="m")
