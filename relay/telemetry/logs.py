@@ -1,0 +1,263 @@
+"""What is logged: one line per exchange, and the events of relay's and Twisted's loggers.
+
+Prompts, answers and keys are in neither: an exchange line holds only what its record
+holds, an event only its message and plain values, and known secrets are masked in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import attrs
+import msgspec
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from relay.exchange import AttemptRecord, ExchangeRecord, ExchangeStarted
+from relay.interfaces import IObserver
+from relay.outcome import Outcome
+from relay.secret import Redactor
+from relay.telemetry.lines import LONGEST, LogFormat, Scalar, json_line, text_line, timestamp
+from relay.telemetry.output import LogOutput
+
+Redaction = Callable[[], Redactor]
+"""Gives the redactor in force: secrets change with the configuration."""
+
+_LEVELS = {
+    Outcome.UPSTREAM_CUT.value: "warn",
+    Outcome.UPSTREAM_ERROR.value: "warn",
+    Outcome.TIMEOUT.value: "warn",
+    Outcome.OVERLOADED.value: "warn",
+    Outcome.INTERNAL.value: "error",
+}
+"""Levels other than info: what was spoiled on the way is a warning, relay's own fault an error, a client's is neither."""
+
+_SURELY_SHORT = LONGEST // 2
+
+
+class ExchangeLine(msgspec.Struct):
+    """The data of an exchange's line, in the order in which it is written."""
+
+    ts: str
+    level: str
+    event: str
+    request_id: str
+    upstream_request_id: str
+    client: str
+    key: str
+    method: str
+    endpoint: str
+    front: str
+    back: str
+    provider: str
+    deployment: str
+    model: str
+    upstream_model: str
+    stream: bool
+    status: int
+    outcome: str
+    error: str
+    duration_ms: float
+    upstream_ms: float
+    ttft_ms: float | None
+    attempts: int
+    chunks: int
+    bytes_in: int
+    bytes_out: int
+    input_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    finish: str
+    generation: int
+
+
+def exchange_line(record: ExchangeRecord) -> ExchangeLine:
+    """A record as the data of its line; the line's time is that of the exchange's end."""
+    usage, key, outcome = record.usage, record.key, record.outcome.value
+    return ExchangeLine(
+        ts=timestamp(record.time + record.duration),
+        level=_LEVELS.get(outcome, "info"),
+        event="exchange",
+        request_id=record.id,
+        upstream_request_id=record.upstream_id,
+        client=record.client,
+        key=key.name if key.configured else key.id,
+        method=record.method,
+        endpoint=record.endpoint,
+        front=record.front,
+        back=record.back,
+        provider=record.provider,
+        deployment=record.deployment,
+        model=record.model,
+        upstream_model=record.upstream_model,
+        stream=record.stream,
+        status=record.status,
+        outcome=outcome,
+        error=record.error,
+        duration_ms=round(record.duration * 1000, 3),
+        upstream_ms=round(record.upstream_duration * 1000, 3),
+        ttft_ms=None if record.ttft is None else round(record.ttft * 1000, 3),
+        attempts=record.attempts,
+        chunks=record.chunks,
+        bytes_in=record.bytes_in,
+        bytes_out=record.bytes_out,
+        input_tokens=usage.input,
+        cached_tokens=usage.cached,
+        cache_write_tokens=usage.cache_write,
+        output_tokens=usage.output,
+        reasoning_tokens=usage.reasoning,
+        finish=record.finish,
+        generation=record.generation,
+    )
+
+
+@implementer(IObserver)
+class ExchangeLog:
+    """Writes one line per exchange.
+
+    Args:
+        output: where lines go.
+        redaction: gives the redactor in force.
+        style: JSON or text.
+    """
+
+    def __init__(self, output: LogOutput, redaction: Redaction, style: LogFormat) -> None:
+        self._output = output
+        self._redaction = redaction
+        self._render = _exchange_json if style is LogFormat.JSON else _exchange_text
+
+    def exchange_started(self, started: ExchangeStarted) -> None:
+        """Nothing is logged before the end."""
+
+    def attempt_ended(self, attempt: AttemptRecord) -> None:
+        """The exchange's line tells of its attempts."""
+
+    def exchange_settled(self, record: ExchangeRecord) -> None:
+        """Write the line."""
+        self._output.append(self._render(exchange_line(self._masked(record))))
+
+    def _masked(self, record: ExchangeRecord) -> ExchangeRecord:
+        """The record without known secrets, which clients and providers can put into these fields only."""
+        redactor = self._redaction()
+        said = (record.id, record.upstream_id, record.model, record.deployment, record.upstream_model, record.finish)
+        joined = "\n".join(said)
+        if redactor.text(joined) == joined:
+            return record
+        identity, upstream_id, model, deployment, upstream_model, finish = map(redactor.text, said)
+        return attrs.evolve(
+            record,
+            id=identity,
+            upstream_id=upstream_id,
+            model=model,
+            deployment=deployment,
+            upstream_model=upstream_model,
+            finish=finish,
+        )
+
+
+def _exchange_json(line: ExchangeLine) -> bytes:
+    """The line in the fast way where that is plain ASCII of ordinary length, else in the careful one."""
+    try:
+        data = msgspec.json.encode(line)
+    except OverflowError:  # a provider counted more than 2**64 tokens
+        data = b""
+    if 0 < len(data) < _SURELY_SHORT and data.isascii() and b"\x7f" not in data:
+        return data + b"\n"
+    return json_line(msgspec.structs.asdict(line))
+
+
+def _exchange_text(line: ExchangeLine) -> bytes:
+    shown: dict[str, Scalar] = {
+        "provider": line.provider,
+        "model": line.model,
+        "upstream_model": line.upstream_model if line.upstream_model != line.model else "",
+        "stream": line.stream or None,
+        "ttft_ms": line.ttft_ms,
+        "input_tokens": line.input_tokens,
+        "output_tokens": line.output_tokens,
+        "error": line.error,
+        "key": line.key,
+        "client": line.client,
+        "request_id": line.request_id,
+        "upstream_request_id": line.upstream_request_id,
+    }
+    message = f"{line.method} {line.endpoint} {line.status} {line.outcome} {line.duration_ms:.1f} ms"
+    return text_line(line.ts, line.level, message, shown)
+
+
+# ── events ────────────────────────────────────────────────────────────────────────────
+
+_RESERVED = frozenset(("ts", "level", "event", "logger", "message", "traceback"))
+_LEGACY = frozenset(("message", "time", "system", "format", "isError", "failure", "why", "logLevel"))
+"""Fields that Twisted's legacy logging adds to every event; they repeat what the line has."""
+
+
+@implementer(ILogObserver)
+class EventLog:
+    """Writes one line per event of `twisted.logger`, whoever logged it.
+
+    Args:
+        output: where lines go.
+        redaction: gives the redactor in force.
+        style: JSON or text.
+    """
+
+    def __init__(self, output: LogOutput, redaction: Redaction, style: LogFormat) -> None:
+        self._output = output
+        self._redaction = redaction
+        self._render = _event_json if style is LogFormat.JSON else _event_text
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write the event's line, unless it is one for debugging or says nothing."""
+        if _event_level(event) is LogLevel.debug:
+            return
+        redactor = self._redaction()
+        message = formatEvent(event)
+        failure = cast("Failure | None", event.get("log_failure"))
+        if not message and failure is None:
+            return
+        trace = "" if failure is None else redactor.text(failure.getTraceback())
+        fields = {name: _masked(value, redactor) for name, value in _fields(event)}
+        self._output.write(self._render(event, redactor.text(message), fields, trace))
+
+
+def _event_level(event: LogEvent) -> Any:
+    return event.get("log_level", LogLevel.info)
+
+
+def _fields(event: LogEvent) -> Iterator[tuple[str, Scalar]]:
+    """The event's plain values. Other objects stay out: their ``repr`` may show a request with its query."""
+    for name, value in event.items():
+        plain = value is None or isinstance(value, str | int | float | bool)
+        if plain and not name.startswith("log_") and name not in _LEGACY:
+            yield (f"{name}_" if name in _RESERVED else name), cast("Scalar", value)
+
+
+def _masked(value: Scalar, redactor: Redactor) -> Scalar:
+    return redactor.text(value) if isinstance(value, str) else value
+
+
+def _event_json(event: LogEvent, message: str, fields: dict[str, Scalar], trace: str) -> bytes:
+    head: dict[str, Scalar] = {
+        "ts": timestamp(event.get("log_time", 0.0)),
+        "level": _event_level(event).name,
+        "event": "log",
+        "logger": event.get("log_namespace", "-"),
+        "message": message,
+    }
+    return json_line({**head, **fields}, trace)
+
+
+def _event_text(event: LogEvent, message: str, fields: dict[str, Scalar], trace: str) -> bytes:
+    """The line for people; what the message shows already is not repeated."""
+    form = event.get("log_format") or ""
+    rest = {name: value for name, value in fields.items() if f"{{{name}" not in form}
+    namespace = event.get("log_namespace", "-")
+    return text_line(
+        timestamp(event.get("log_time", 0.0)), _event_level(event).name, f"[{namespace}] {message}", rest, trace
+    )

@@ -1,0 +1,163 @@
+"""The place that log lines go to: standard output, or a file that rotates."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Protocol
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.logfile import LogFile
+
+from relay.errors import ConfigError
+
+DEFAULT_FILE = "twistd.log"
+"""Where a daemon logs that was not told where; twistd's own default."""
+
+_ROTATE_AT = 100 * 1024 * 1024
+_ROTATED_KEPT = 10
+_MODE = 0o640
+
+
+class ByteStream(Protocol):
+    """What `LogOutput` writes to: a binary stream or a `LogFile`."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of ``data``."""
+
+    def flush(self) -> object:
+        """Pass on what has been taken."""
+
+
+class LogOutput(Service):
+    """Writes log lines, those of exchanges together, once a second.
+
+    Lines that can wait are appended; a line that cannot is written at once, after those
+    that came before it. While the service does not run (before start, after stop)
+    nothing waits. A line that cannot be written is counted and forgotten: a full disk
+    stops no exchange. Threads may write, too: Twisted's loggers are used on all of them.
+
+    Args:
+        stream: where the bytes go.
+        clock: its timer.
+        interval: seconds that a line waits at most.
+        limit: bytes that wait at most.
+
+    Attributes:
+        lost: lines that could not be written.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, stream: ByteStream, clock: IReactorTime, *, interval: float = 1.0, limit: int = 64 * 1024
+    ) -> None:
+        self._stream = stream
+        self._interval = interval
+        self._limit = limit
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._lock = threading.RLock()
+        self._timer = LoopingCall(self.flush)
+        self._timer.clock = clock
+        self.lost = 0
+
+    def startService(self) -> None:
+        """Begin to let lines wait."""
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted's
+        self._timer.start(self._interval, now=False).addErrback(self._failed)
+
+    def stopService(self) -> None:
+        """Write what waits, and let nothing wait any more."""
+        if self._timer.running:
+            self._timer.stop()
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's
+        self.flush()
+
+    def append(self, line: bytes) -> None:
+        """Take a line that may wait."""
+        with self._lock:
+            self._waiting.append(line)
+            self._size += len(line)
+        if self._size >= self._limit or not self.running:
+            self.flush()
+
+    def write(self, line: bytes) -> None:
+        """Write a line, and those that wait before it."""
+        with self._lock:
+            self._waiting.append(line)
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            waiting, self._waiting, self._size = self._waiting, [], 0
+            if not waiting:
+                return
+            try:
+                self._stream.write(b"".join(waiting))
+                self._stream.flush()
+            except (OSError, ValueError):  # a full disk, a closed pipe, a closed file
+                self.lost += len(waiting)
+
+    def rotate(self) -> None:
+        """Put the file aside and begin a new one; where another program has done that already, only begin."""
+        stream = self._stream
+        with self._lock:
+            self.flush()
+            if not isinstance(stream, LogFile):
+                return
+            if Path(stream.path).exists():
+                stream.rotate()  # type: ignore[no-untyped-call]  # Twisted's
+            else:
+                stream.reopen()  # type: ignore[no-untyped-call]  # Twisted's
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("log timer failed", failure)
+
+
+def open_log(logfile: str | None, *, nodaemon: bool, stdout: ByteStream, clock: IReactorTime) -> LogOutput:
+    """Open the place that twistd's options name.
+
+    Args:
+        logfile: ``--logfile``: a path, ``-`` for standard output, or None.
+        nodaemon: whether ``--nodaemon`` was given.
+        stdout: standard output as bytes, before twistd redirects it.
+        clock: timer of the lines that wait.
+
+    Raises:
+        ConfigError: a daemon cannot log to standard output; the file cannot be opened.
+    """
+    if logfile == "-" and not nodaemon:
+        raise ConfigError("a daemon cannot log to standard output; name a file with --logfile, or stay with -n")
+    if nodaemon and logfile in ("-", "", None):
+        return LogOutput(stdout, clock)
+    path = Path(logfile or DEFAULT_FILE).absolute()
+    try:
+        file = LogFile(  # type: ignore[no-untyped-call]  # Twisted's
+            path.name,
+            str(path.parent),
+            rotateLength=_ROTATE_AT,
+            defaultMode=None if path.exists() else _MODE,
+            maxRotatedFiles=_ROTATED_KEPT,
+        )
+    except OSError as error:
+        raise ConfigError(f"the log file cannot be opened: {error.strerror}", file=str(path)) from error
+    return LogOutput(file, clock)
+
+
+def rotate_on_signal(output: LogOutput, reactor: IReactorFromThreads) -> None:
+    """Rotate at SIGUSR1, as twistd does, unless the signal has a handler already.
+
+    Call it on the main thread. Setting a log observer on an application replaces the one
+    of twistd's that would have done this.
+    See: https://docs.twisted.org/en/stable/core/howto/basics.html#twistd
+    """
+    if signal.getsignal(signal.SIGUSR1) not in (signal.SIG_DFL, None):
+        return
+    signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(output.rotate))
