@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_left
+from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from zope.interface import implementer
@@ -171,7 +172,7 @@ class Delivery:
         """Undo `registerProducer`."""
         self._sink.unregisterProducer()
 
-    def on_gone(self, callback: object) -> None:
+    def on_gone(self, callback: Callable[[], object] | None) -> None:
         """Pass on to the client's sink."""
         self._sink.on_gone(callback)
 

@@ -5,7 +5,7 @@ An interface stands here when it has two implementations, or one and a test doub
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -27,7 +27,7 @@ class ISink(Interface):
     started: bool = Attribute("Whether the status and headers have been written.")
     gone: bool = Attribute("Whether the client has left; writes are dropped from then on.")
 
-    def on_gone(callback: object) -> None:
+    def on_gone(callback: Callable[[], object] | None) -> None:
         """Call ``callback()`` once, as soon as the client leaves; at once if it has left. None takes it back."""
 
     def start(status: int, headers: Headers) -> None:
