@@ -170,7 +170,7 @@ class Gateway:
             running.delivery.close()
         self._tell("exchange_settled", running.record())
         self._forget(running)
-        return Failure(error) if error is not None and render else None  # type: ignore[no-untyped-call]
+        return Failure(error) if error is not None and render else None
 
     def _forget(self, running: RunningExchange) -> None:
         del self._running[running]
