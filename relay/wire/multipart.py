@@ -16,8 +16,6 @@ import re
 import attrs
 from multipart import parse_content_disposition
 
-from relay.exchange import Body, FormField
-
 HEADER_LIMIT = 8 * 1024
 """Largest header block of one part."""
 
@@ -65,25 +63,6 @@ def boundary_of(content_type: str) -> bytes:
     if not _BOUNDARY.fullmatch(boundary):
         raise ValueError("The Content-Type has no valid multipart boundary.")
     return boundary.encode("ascii")
-
-
-def replace_value(body: bytes | Body, field: FormField, value: str) -> bytes | Body:
-    """Return a multipart body with the value of one field exchanged.
-
-    Args:
-        body: the whole body; not changed.
-        field: the field, as the scan of this very body found it.
-        value: the new value, one line.
-
-    Raises:
-        ValueError: the value has control characters, and could so forge a boundary.
-    """
-    if _CONTROLS.search(value):
-        raise ValueError("A form value must not have control characters.")
-    data = value.encode("utf-8")
-    if isinstance(body, bytes):
-        return body[: field.start] + data + body[field.end :]
-    return body.replaced(field.start, field.end, data)
 
 
 class _State(enum.Enum):
