@@ -1,0 +1,1 @@
+"""On the path of child processes in a measured test run: see `sitecustomize`."""
