@@ -33,7 +33,7 @@ _LEVELS = {
     Outcome.OVERLOADED.value: "warn",
     Outcome.INTERNAL.value: "error",
 }
-"""Levels other than info: what was spoiled on the way is a warning, relay's own fault an error, a client's is neither."""
+"""Levels other than info: a provider's fault is a warning, relay's own an error, a client's neither."""
 
 _SURELY_SHORT = LONGEST // 2
 

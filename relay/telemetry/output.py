@@ -113,9 +113,9 @@ class LogOutput(Service):
             if not isinstance(stream, LogFile):
                 return
             if Path(stream.path).exists():
-                stream.rotate()  # type: ignore[no-untyped-call]  # Twisted's
+                stream.rotate()
             else:
-                stream.reopen()  # type: ignore[no-untyped-call]  # Twisted's
+                stream.reopen()
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("log timer failed", failure)
@@ -139,7 +139,7 @@ def open_log(logfile: str | None, *, nodaemon: bool, stdout: ByteStream, clock: 
         return LogOutput(stdout, clock)
     path = Path(logfile or DEFAULT_FILE).absolute()
     try:
-        file = LogFile(  # type: ignore[no-untyped-call]  # Twisted's
+        file = LogFile(
             path.name,
             str(path.parent),
             rotateLength=_ROTATE_AT,
