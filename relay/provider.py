@@ -13,6 +13,9 @@ import attrs
 
 from relay.secret import Secret
 
+CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+"""Header names that carry a credential; where a provider file sets one, that is the credential."""
+
 
 class AuthScheme(enum.Enum):
     """How a provider wants its credential."""
@@ -255,6 +258,12 @@ class Provider:
     prices: Mapping[str, Price] = attrs.field(factory=dict)
     port: int | None = None
     docs: str = ""
+
+    def header_credentials(self) -> tuple[Secret, ...]:
+        """Keys that stand in configured headers, without their scheme's word (``Bearer``)."""
+        fields = [*self.headers, *(field for endpoint in self.endpoints.values() for field in endpoint.headers)]
+        values = dict.fromkeys(value.rpartition(" ")[2] for name, value in fields if name in CREDENTIAL_HEADERS)
+        return tuple(Secret(value) for value in values)
 
     def upstream_model(self, model: str) -> str:
         """The provider's name for a model; unknown names are its own already."""

@@ -1,1 +1,1 @@
-"""Files and environment to a `Snapshot`, and its renewal while relay runs."""
+"""Files and environment in, one validated `Snapshot` out; and the watch that reads them again."""

@@ -92,13 +92,13 @@ class ServerFile(Strict):
 class StoreFile(Strict):
     """Where keys and usage are kept."""
 
-    url: Annotated[str, Meta(pattern=r"^(sqlite|postgresql)://")]
+    url: Annotated[str, Meta(pattern=r"^(sqlite|postgresql)://", description="sqlite:///FILE or postgresql://…")]
 
 
 class RedisFile(Strict):
     """Where limits are shared between machines."""
 
-    url: Annotated[str, Meta(pattern=r"^rediss?://")]
+    url: Annotated[str, Meta(pattern=r"^rediss?://", description="redis://… or rediss://…")]
 
 
 class AdminFile(Strict):

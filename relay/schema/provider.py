@@ -11,16 +11,30 @@ DialectName = Literal["openai", "responses", "anthropic", "gemini", "cohere", "o
 SchemeName = Literal["none", "bearer", "x-api-key", "api-key", "x-goog-api-key", "query", "sigv4", "gcp"]
 QuirkName = Literal["no-stream-usage"]
 
+# Patterns end in (?!\n): Python's $ also matches before a last line feed.
 Name = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Letters, digits, '.', '_' and '-'.")
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$(?!\n)",
+        description="A name of letters, digits, '.', '_' and '-', at most 64.",
+    ),
 ]
-PublicPath = Annotated[str, Meta(pattern=r"^/[!-~]*$", description="A public path such as /v1/chat/completions.")]
-HeaderName = Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="An HTTP field name.")]
-HeaderValue = Annotated[str, Meta(pattern=r"^[\t -~]*$", description="An HTTP field value; ${VAR} comes from vars.")]
+PublicPath = Annotated[str, Meta(pattern=r"^/[!-~]*$(?!\n)", description="A public path such as /v1/chat/completions.")]
+HeaderName = Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$(?!\n)", description="An HTTP field name.")]
+HeaderValue = Annotated[
+    str,
+    Meta(pattern=r"^[\t -~]*$(?!\n)", description="An HTTP field value in printable ASCII; ${VAR} comes from vars."),
+]
 HeaderMap = dict[HeaderName, HeaderValue]
 Seconds = Annotated[float, Meta(gt=0, le=86400, description="Seconds.")]
 SecondsOrNever = Annotated[float, Meta(ge=0, le=86400, description="Seconds; 0 turns it off.")]
-EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Name of an environment variable.")]
+EnvName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)", description="The name of an environment variable.")
+]
+VarName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)", description="A variable's name, used as ${NAME}.")
+]
+ModelName = Annotated[str, Meta(min_length=1, description="A model name.")]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 NanoDollars = Annotated[int, Meta(ge=0, description="Nano-dollars for one token (10 tokens at 0.02 $/M are 200).")]
@@ -44,9 +58,9 @@ class StreamConfigFile(Strict):
         Annotated[
             int,
             Meta(
-                ge=1024,
+                ge=1,
                 le=67_108_864,
-                description="Bytes that may wait for a slow client before the upstream is paused.",
+                description="Bytes that may wait for a slow client before the upstream is paused (65536).",
             ),
         ]
         | UnsetType
@@ -81,7 +95,7 @@ class AuthFile(Strict):
     env: Annotated[EnvName, Meta(description="Environment variable that holds the credential.")] | UnsetType = UNSET
     file: Annotated[str, Meta(min_length=1, description="File that holds the credential.")] | UnsetType = UNSET
     parameter: (
-        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$", description="Query parameter for scheme query (key).")]
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$(?!\n)", description="Query parameter for scheme query (key).")]
         | UnsetType
     ) = UNSET
 
@@ -115,7 +129,7 @@ class EndpointFile(Strict):
         ]
         | UnsetType
     ) = UNSET
-    method: Annotated[str, Meta(pattern=r"^[A-Za-z]+$", description="HTTP method (POST).")] | UnsetType = UNSET
+    method: Annotated[str, Meta(pattern=r"^[A-Za-z]+$(?!\n)", description="An HTTP method (POST).")] | UnsetType = UNSET
     headers: HeaderMap | UnsetType = UNSET
     dialect: DialectName | UnsetType = UNSET
     stream_support: Annotated[bool, Meta(description="false refuses stream: true with a 400.")] = True
@@ -129,7 +143,9 @@ class EndpointFile(Strict):
 class ModelsFile(Strict):
     """Where the provider lists its models."""
 
-    path: Annotated[str, Meta(pattern=r"^/[!-~]*$", description="Path at the provider that answers a list of models.")]
+    path: Annotated[
+        str, Meta(pattern=r"^/[!-~]*$(?!\n)", description="A path at the provider that answers a list of models.")
+    ]
 
 
 class TLSFile(Strict):
@@ -154,18 +170,14 @@ class PriceFile(Strict):
 class ProviderBody(Strict):
     """What a provider file may say besides its address."""
 
-    name: (
-        Annotated[Name, Meta(description="How operators and clients address it (default: the file's name).")]
-        | UnsetType
-    ) = UNSET
     docs: Annotated[str, Meta(description="Link to the provider's documentation.")] | UnsetType = UNSET
     dialect: DialectName | UnsetType = UNSET
     port: Annotated[Port, Meta(description="Listen port, when this is the first provider.")] | UnsetType = UNSET
     headers: HeaderMap | UnsetType = UNSET
     auth: AuthFile | UnsetType = UNSET
-    vars: dict[EnvName, str | VarFile] | UnsetType = UNSET
-    model_mapping: dict[str, Annotated[str, Meta(min_length=1)]] | UnsetType = UNSET
-    models: list[Annotated[str, Meta(min_length=1)]] | ModelsFile | UnsetType = UNSET
+    vars: dict[VarName, str | VarFile] | UnsetType = UNSET
+    model_mapping: dict[ModelName, ModelName] | UnsetType = UNSET
+    models: list[ModelName] | ModelsFile | UnsetType = UNSET
     endpoints: dict[PublicPath, EndpointFile] | UnsetType = UNSET
     params: list[ParamFile] | UnsetType = UNSET
     rate_limit: RateLimitFile | UnsetType = UNSET
@@ -184,15 +196,31 @@ class ProviderFile(ProviderBody, kw_only=True):
     schema: Annotated[str, Meta(description="Link to this schema, for editors.")] | UnsetType = msgspec.field(
         name="$schema", default=UNSET
     )
+    name: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                description="How operators and clients address it (default: the file's name). "
+                "Text that is not a name is only a title: the file's name is used.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     base_url: Annotated[
-        str, Meta(min_length=1, description="Address; https:// when it has no scheme; ${VAR} comes from vars.")
+        str, Meta(min_length=1, description="An address; https:// when it has no scheme; ${VAR} comes from vars.")
     ]
 
 
 class ProviderEntry(ProviderBody):
     """An entry of ``providers`` that starts from a provider file and overrides parts of it."""
 
-    file: Annotated[str, Meta(min_length=1, description="Provider name, or path of a provider file.")] | UnsetType = (
-        UNSET
-    )
+    name: (
+        Annotated[Name, Meta(description="How operators and clients address it (default: the file's name).")]
+        | UnsetType
+    ) = UNSET
+    file: (
+        Annotated[str, Meta(min_length=1, description="The provider, or path of the provider file, to start from.")]
+        | UnsetType
+    ) = UNSET
     base_url: Annotated[str, Meta(min_length=1, description="Replaces the file's address.")] | UnsetType = UNSET

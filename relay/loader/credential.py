@@ -1,0 +1,119 @@
+"""Keys: where files say they are, read, and kept as `Secret`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+from msgspec import UNSET, UnsetType
+
+from relay.config import ClientKey
+from relay.errors import ConfigError
+from relay.loader.files import Files, Unreadable
+from relay.loader.place import Place, one_line
+from relay.provider import Auth, AuthScheme
+from relay.schema.config import ClientKeyFile
+from relay.schema.provider import AuthFile
+from relay.schema.publish import NOT_SERVED_SCHEMES
+from relay.secret import Secret
+
+_SENDABLE = re.compile(r"[!-~]+")
+_LARGEST_FILE = 65536
+_SHORTEST_KEY = 8
+_MALFORMED = "holds a blank, a control character or a character outside ASCII; expected a key"
+
+
+@attrs.frozen
+class KeySource:
+    """Where keys are taken from.
+
+    Attributes:
+        environ: the environment.
+        files: reads key files and remembers them.
+    """
+
+    environ: Mapping[str, str]
+    files: Files
+
+    def default_key(self) -> Secret | None:
+        """``DEFAULT_API_KEY``, or None when it is not set.
+
+        Raises:
+            ConfigError: it cannot be sent in a header.
+        """
+        value = self.environ.get("DEFAULT_API_KEY", "").strip()
+        if value and not _SENDABLE.fullmatch(value):
+            raise ConfigError(f"environment variable DEFAULT_API_KEY: {_MALFORMED}")
+        return Secret(value) if value else None
+
+    def auth(self, spec: AuthFile, place: Place) -> Auth:
+        """A provider's credential and how it travels.
+
+        A variable that is not set is no error: clients may bring their own key.
+
+        Args:
+            spec: what the file says.
+            place: where it stands.
+
+        Raises:
+            ConfigError: a scheme that is not served, a source that contradicts the scheme or
+                is given twice, a key file that cannot be read, a key that cannot be sent.
+        """
+        scheme = AuthScheme.BEARER if spec.scheme is UNSET else AuthScheme(spec.scheme)
+        if scheme.value in NOT_SERVED_SCHEMES:
+            raise place.at("scheme").error(f"this version of relay does not serve scheme {scheme.value} yet")
+        named = spec.env is not UNSET or spec.file is not UNSET
+        if scheme is AuthScheme.NONE and named:
+            raise place.error("scheme none sends no credential; remove 'env' and 'file', or choose another scheme")
+        if spec.parameter is not UNSET and scheme is not AuthScheme.QUERY:
+            raise place.at("parameter").error("only scheme query has a parameter")
+        credential, source = self._named(spec.env, spec.file, place) if named else (None, "")
+        parameter = "key" if spec.parameter is UNSET else spec.parameter
+        return Auth(scheme, Secret(credential) if credential else None, source, parameter)
+
+    def client_key(self, spec: ClientKeyFile, place: Place) -> ClientKey:
+        """A key that clients may use.
+
+        Args:
+            spec: what the file says.
+            place: where it stands.
+
+        Raises:
+            ConfigError: no source or two, not set, too short, or it cannot be sent.
+        """
+        if spec.env is UNSET and spec.file is UNSET:
+            raise place.error("expected 'env' or 'file', which says where the key is kept")
+        value, source = self._named(spec.env, spec.file, place)
+        if not value:
+            raise place.at("env").error(f"{source} is not set")
+        if len(value) < _SHORTEST_KEY:
+            raise place.error(f"the key in {source} is too short; expected at least {_SHORTEST_KEY} characters")
+        return ClientKey(spec.name, Secret(value))
+
+    def _named(self, env: str | UnsetType, file: str | UnsetType, place: Place) -> tuple[str, str]:
+        """The key, "" when a variable is not set, and where it came from in words."""
+        if env is not UNSET and file is not UNSET:
+            raise place.error("expected either 'env' or 'file', not both")
+        if env is not UNSET:
+            value, source, place = self.environ.get(env, "").strip(), f"environment variable {env}", place.at("env")
+        else:
+            place = place.at("file")
+            path = place.folder / str(file)
+            source = f"file {one_line(str(path))}"
+            value = self._file(path, source, place)
+        if value and not _SENDABLE.fullmatch(value):
+            raise place.error(f"{source} {_MALFORMED}")
+        return value, source
+
+    def _file(self, path: Path, source: str, place: Place) -> str:
+        try:
+            value = self.files.read(path, _LARGEST_FILE).decode("utf-8").strip()
+        except Unreadable as error:
+            raise place.error(f"{source} cannot be read: {error}") from None
+        except UnicodeDecodeError:
+            raise place.error(f"{source} {_MALFORMED}") from None
+        if not value:
+            raise place.error(f"{source} is empty; expected a key")
+        return value
