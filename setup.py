@@ -48,6 +48,7 @@ setup(
             "ruff>=0.17",
             "towncrier>=26.9",
             "build>=1.6",
+            "packaging>=26.0",
             "PyYAML>=6.0",
             "types-PyYAML",
             "types-jsonschema",
