@@ -1,0 +1,71 @@
+"""Error answers as the providers write them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+import msgspec
+
+from relay.echo.knobs import Knobs
+from relay.echo.reply import Reply, whole
+
+
+class Shape(enum.Enum):
+    """Whose errors an endpoint writes."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+_OPENAI_KINDS: Mapping[int, tuple[str, str | None]] = {
+    401: ("invalid_request_error", "invalid_api_key"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+}
+"""Status → type and code where they are not plain ones.
+
+See: https://platform.openai.com/docs/guides/error-codes (read 2026-11).
+"""
+
+_ANTHROPIC_KINDS: Mapping[int, str] = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Status → type. See: https://docs.anthropic.com/en/api/errors (read 2026-11)."""
+
+
+def error_body(shape: Shape, status: int, message: str, request_id: str, param: str | None = None) -> bytes:
+    """The JSON body of an error answer.
+
+    Args:
+        shape: whose.
+        status: HTTP status, 400 to 599.
+        message: what to say.
+        request_id: id of the request, which Anthropic repeats in the body.
+        param: the field at fault, which OpenAI names.
+    """
+    plain = "invalid_request_error" if status < 500 else "server_error"
+    if shape is Shape.OPENAI:
+        kind, code = _OPENAI_KINDS.get(status, (plain, None))
+        return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+    kind = _ANTHROPIC_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    error = {"type": kind, "message": message}
+    return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
+
+
+def asked_error(shape: Shape, knobs: Knobs, status: int, request_id: str) -> Reply:
+    """The error answer that the knobs ask for."""
+    body = error_body(shape, status, knobs.message, request_id)
+    reply = whole(body, Knobs(first_delay_ms=knobs.first_delay_ms))
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if knobs.retry_after is not None:
+        headers = ((b"retry-after", b"%g" % knobs.retry_after),)
+    return attrs.evolve(reply, status=status, headers=headers)
