@@ -13,17 +13,19 @@ from relay.exchange import Usage
 
 
 class Frame(Protocol):
-    """One unit of a stream, cut but not understood.
+    """One unit of a stream, cut but not understood."""
 
-    Attributes:
-        raw: its bytes exactly as they came, separators included.
-        event: the event's name, b"" where the framing has none.
-        data: the payload; b"" for comments and blank events.
-    """
+    @property
+    def raw(self) -> bytes:
+        """Its bytes exactly as they came, separators included."""
 
-    raw: bytes
-    event: bytes
-    data: bytes
+    @property
+    def event(self) -> bytes:
+        """The event's name, b"" where the framing has none."""
+
+    @property
+    def data(self) -> bytes:
+        """The payload; b"" for comments and blank events."""
 
 
 class FrameDecoder(Protocol):
@@ -65,7 +67,13 @@ class Listener(Protocol):
         """Take one frame; True if it is a pure usage report (a chunk without choices)."""
 
     def closing(self) -> bytes | None:
-        """The missing terminal event, when a finish reason was seen and the stream then ended; else None."""
+        """The missing terminal event, when a finish reason was seen and the stream then ended; else None.
+
+        b"" where the dialect has no terminal event.
+        """
+
+    def fail(self, error: RelayError, request_id: str) -> bytes:
+        """The in-stream error that may follow the frames heard so far, as complete frames."""
 
 
 @attrs.frozen

@@ -9,25 +9,35 @@ from relay.exchange import Usage
 
 
 class Transcoder(Protocol):
-    """Turns the bytes of one upstream answer into the bytes of the client's answer.
+    """Turns the bytes of one upstream answer into the bytes of the client's answer."""
 
-    Attributes:
-        usage: tokens as reported so far.
-        started: whether content-bearing bytes have come out; the moment of commitment.
-        done: whether the terminal event came; nothing more is to be fed.
-        error: the provider's in-stream error, once one came; its bytes are in the output.
-        model: the model the provider says it served, or "".
-        stop: finish or stop reason, or "".
-        chunks: frames that carried content.
-    """
+    @property
+    def usage(self) -> Usage:
+        """Tokens as reported so far."""
 
-    usage: Usage
-    started: bool
-    done: bool
-    error: RelayError | None
-    model: str
-    stop: str
-    chunks: int
+    @property
+    def started(self) -> bool:
+        """Whether content-bearing bytes, or a good end, have come out; the moment of commitment."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the terminal event came; nothing more is to be fed."""
+
+    @property
+    def error(self) -> RelayError | None:
+        """The provider's in-stream error, once one came; its bytes are in the output."""
+
+    @property
+    def model(self) -> str:
+        """The model the provider says it served, or ""."""
+
+    @property
+    def stop(self) -> str:
+        """Finish or stop reason, or ""."""
+
+    @property
+    def chunks(self) -> int:
+        """Frames that carried content."""
 
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes; return client bytes, maybe b"".
@@ -41,6 +51,7 @@ class Transcoder(Protocol):
 
         Raises:
             TruncatedStream: neither a terminal event nor a finish reason was seen.
+            UpstreamError: the body was an error answer and no stream at all.
         """
 
     def fail(self, error: RelayError) -> bytes:

@@ -1,0 +1,17 @@
+"""The dialects that relay knows, by the name that provider files use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from relay.dialects.anthropic import ANTHROPIC
+from relay.dialects.base import Dialect
+from relay.dialects.gemini import GEMINI
+from relay.dialects.openai import OPENAI
+from relay.dialects.responses import RESPONSES
+
+DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+    {dialect.name: dialect for dialect in (OPENAI, RESPONSES, ANTHROPIC, GEMINI)}
+)
+"""Name → dialect. A new dialect is its modules and one word here."""

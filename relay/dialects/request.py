@@ -1,0 +1,147 @@
+"""A JSON request body: checked once, changed only where relay must, every other byte kept.
+
+A body is read twice by `msgspec`: as top-level field → JSON text, which is what is sent on, and by the
+endpoint's shape, which checks types. Top-level duplicates collapse to the last one in both readings,
+so that what was authorised is what is sent; nested ones pass through as they are.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+import attrs
+import msgspec
+
+from relay.dialects.params import apply
+from relay.dialects.shapes import ANY, READERS, Shape, Unfit
+from relay.endpoints import Endpoint
+from relay.errors import InvalidRequest
+from relay.provider import ParamRule
+
+LONGEST_MODEL = 256
+"""Characters that a model name may have."""
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+
+_AT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`(?P<bound>[^,]*)(?:, got `(?P<got>[^`]*)`)?")
+_WORDS: Mapping[str, str] = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+
+
+@attrs.frozen
+class JSONRequest:
+    """A request body that has been read and checked.
+
+    Attributes:
+        model: the model the client asks for; "" only where the endpoint allows that.
+        stream: whether the client asks for an event stream.
+        wants_usage: whether the client asks for a usage report in the stream.
+    """
+
+    model: str
+    stream: bool
+    wants_usage: bool
+    _fields: Mapping[str, msgspec.Raw] = attrs.field(repr=False)
+
+    def encode(self, model: str, params: Sequence[ParamRule] = (), ask_usage: bool = False) -> bytes:
+        """Return the body for one attempt; the request itself does not change.
+
+        Args:
+            model: the provider's name for the model; "" leaves the field as it is.
+            params: the provider's parameter rows.
+            ask_usage: whether ``stream_options.include_usage`` is set.
+        """
+        fields = dict(self._fields)
+        if model and model != self.model:
+            fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+        if params:
+            fields = apply(fields, params)
+        if ask_usage:
+            fields["stream_options"] = _with_usage(fields.get("stream_options"))
+        return msgspec.json.encode(fields)
+
+
+def read_request(endpoint: Endpoint, body: bytes) -> JSONRequest:
+    """Read and check a JSON body.
+
+    Raises:
+        InvalidRequest: not UTF-8, not JSON, not an object, a required field missing, or a field of the
+            wrong type; names the field.
+    """
+    _check_encoding(body)
+    try:
+        fields = _FIELDS.decode(body)
+        if "model" not in fields and not endpoint.model_optional:
+            raise InvalidRequest("`model` is required.", param="model")
+        shape = READERS.get(endpoint.path, ANY)(body)
+        shape.check()
+    except msgspec.ValidationError as error:
+        raise _wrong_type(str(error)) from error
+    except msgspec.DecodeError as error:
+        detail = str(error).removeprefix("JSON is malformed: ")
+        raise InvalidRequest(f"The request body is not valid JSON: {detail}.") from error
+    except RecursionError as error:
+        raise InvalidRequest("The request body is nested too deeply.") from error
+    except Unfit as error:
+        raise InvalidRequest(f"`{error.param}` {error.problem}.", param=error.param) from error
+    return JSONRequest(_model(endpoint, shape), shape.streams(), shape.wants_usage(), fields)
+
+
+def _check_encoding(body: bytes) -> None:
+    """JSON between systems is UTF-8 without a byte order mark (RFC 8259, section 8.1)."""
+    if not body or body.isspace():
+        raise InvalidRequest("The request body is empty; a JSON object is expected.")
+    if body.startswith(_BOMS) or b"\x00" in body[:4]:
+        raise InvalidRequest("The request body must be JSON in UTF-8 without a byte order mark.")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The request body is not valid UTF-8 (byte {error.start}).") from error
+
+
+def _model(endpoint: Endpoint, shape: Shape) -> str:
+    """The model's name, checked; it goes into logs, headers and paths."""
+    model = shape.model or ""
+    if not model and not endpoint.model_optional:
+        raise InvalidRequest("`model` must be a non-empty string.", param="model")
+    if len(model) > LONGEST_MODEL:
+        raise InvalidRequest(f"`model` is longer than {LONGEST_MODEL} characters.", param="model")
+    if not model.isprintable() and any(unicodedata.category(char) == "Cc" for char in model):
+        raise InvalidRequest("`model` must not contain control characters.", param="model")
+    return model
+
+
+def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
+    """``stream_options`` with ``include_usage: true``, its other members kept."""
+    members = (_OBJECT.decode(options) if options is not None else None) or {}
+    members["include_usage"] = msgspec.Raw(b"true")
+    return msgspec.Raw(msgspec.json.encode(members))
+
+
+def _wrong_type(message: str) -> InvalidRequest:
+    """Say in words what a validation message says: the field, what it must be, what it was."""
+    match = _AT.fullmatch(message)
+    what, where = (match["what"], match["where"] or "") if match else (message, "")
+    if missing := _MISSING.fullmatch(what):
+        param = f"{where}.{missing[1]}" if where else missing[1]
+        return InvalidRequest(f"`{param}` is required.", param=param)
+    subject = f"`{where}`" if where else "The request body"
+    if expected := _EXPECTED.fullmatch(what):
+        wanted = " or ".join(_WORDS.get(word, word) for word in expected["wanted"].split(" | "))
+        got = f", not {_WORDS.get(expected['got'], expected['got'])}" if expected["got"] else ""
+        return InvalidRequest(f"{subject} must be {wanted}{expected['bound']}{got}.", param=where or None)
+    return InvalidRequest(f"{subject} is not valid: {what[:1].lower()}{what[1:]}.", param=where or None)
