@@ -1,0 +1,66 @@
+"""The way to all providers: treq over an agent over one pool of connections.
+
+No redirects, no cookies, no decoding, no retries but one over a dead kept connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet._sslverify import IOpenSSLTrustRoot
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.client import BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
+from zope.interface import implementer
+
+from relay.exchange import UpstreamRequest
+from relay.interfaces import IUpstream, IUpstreamResponse
+from relay.provider import Origin
+from relay.upstream.pool import Pool
+from relay.upstream.sending import Means, Sending, no_cookies
+
+_TLS_HOSTS = 256
+"""Hosts whose TLS settings are kept; making one reads all trusted certificates."""
+
+
+def _itself(origin: Origin) -> Origin:
+    return origin
+
+
+@implementer(IUpstream)
+class Upstream:
+    """Sends requests to providers.
+
+    Args:
+        reactor: opens sockets and runs deadlines.
+        locate: an origin → where it really is; answers for origins that have no host, such as ``echo``.
+        trust: the authorities to trust instead of the platform's, or None.
+        idle_limit: idle connections kept for one origin.
+        idle_seconds: how long an idle connection is kept.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        *,
+        locate: Callable[[Origin], Origin] = _itself,
+        trust: IOpenSSLTrustRoot | None = None,
+        idle_limit: int = 1000,
+        idle_seconds: int = 55,
+    ) -> None:
+        policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS(trust), _TLS_HOSTS)
+        self._locate = locate
+        self._pool = Pool(reactor, idle_limit, idle_seconds)
+        self._means = Means(reactor, self._pool, policy, no_cookies())
+
+    def send(self, request: UpstreamRequest) -> Deferred[IUpstreamResponse]:
+        """Send a request; fires when the answer's head is complete.
+
+        Fails with `UpstreamError`, or with the `RelayError` that reading the request's own
+        body failed with. Cancelling aborts the connection in any phase.
+        """
+        return Sending(self._means, request, self._locate(request.origin)).start()
+
+    def close(self) -> Deferred[None]:
+        """Close idle connections, and let no other become idle; fires when they are closed."""
+        return self._pool.close()
