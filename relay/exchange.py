@@ -71,7 +71,7 @@ class Body(Protocol):
     def replaced(self, start: int, end: int, data: bytes) -> Body:
         """The same body with the bytes from ``start`` up to ``end`` exchanged for ``data``.
 
-        Both share what they hold, which is given back when both are closed.
+        What it returns is a view that borrows; closing this body ends it, too.
         """
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ still sending when it is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import BytesIO
 from typing import cast
 
@@ -179,6 +180,10 @@ class BodyReceiver:
         return TooLarge(f"The request body is larger than {self._limit} bytes.")
 
 
+class _Unwanted(Exception):
+    """Takes the channel out of the body that it is just reading: the answer has been given."""
+
+
 class ReceivingChannel(HTTPChannel):
     """What Twisted's channel lacks for receiving bodies: a pause, and a refusal that arrives.
 
@@ -224,12 +229,8 @@ class ReceivingChannel(HTTPChannel):
     def rawDataReceived(self, data: bytes) -> None:
         """Take a piece of a body, or drop it."""
         if not self.discarding:
-            super().rawDataReceived(data)
-
-    def allContentReceived(self) -> None:
-        """Hand on a complete request; one that was answered before its end is not handed on again."""
-        if not self.discarding:
-            super().allContentReceived()
+            with suppress(_Unwanted):
+                super().rawDataReceived(data)
 
     def resumeProducing(self) -> None:
         """The transport has room for writing again; that is no reason to read while held."""
@@ -258,11 +259,6 @@ class ReceivingChannel(HTTPChannel):
         self._linger = None
         if self._leaving:
             super().loseConnection()
-
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        """Refuse broken framing, but never give a second answer."""
-        if not self.discarding:
-            super()._respondToBadRequestAndDisconnect()
 
     def _send100Continue(self) -> None:
         """Ask for the body, unless the answer was given without it."""
@@ -336,6 +332,7 @@ class ReceivingRequest(Request):
                 self._receiver.data(data)
             except RelayError as error:
                 self.refuse(error)
+                raise _Unwanted from error
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The body has come to its end: process the request when all of it is stored."""
