@@ -14,7 +14,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relay.attempt import Attempt
-from relay.config import Snapshot
 from relay.dialects.registry import DIALECTS
 from relay.errors import ClientGone, Draining, InternalError, RelayError, UpstreamError
 from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
@@ -34,6 +33,7 @@ class Gateway:
         keys: who may call.
         limiter: request rates.
         observers: told of every exchange.
+        redaction: gives the filter for every key that relay knows.
         clock: timers of heartbeats and drain; its ``seconds()`` is monotonic.
         wall: Unix seconds.
     """
@@ -49,6 +49,7 @@ class Gateway:
         keys: IKeyStore,
         limiter: ILimiter,
         observers: Sequence[IObserver],
+        redaction: Callable[[], Redactor],
         clock: IReactorTime,
         wall: Callable[[], float],
     ) -> None:
@@ -58,11 +59,11 @@ class Gateway:
         self._keys = keys
         self._limiter = limiter
         self._observers = observers
+        self._redaction = redaction
         self._clock = clock
         self._wall = wall
         self._running: dict[RunningExchange, Deferred[None]] = {}
         self._idle: Deferred[None] | None = None
-        self._masks: tuple[Snapshot | None, Redactor] = (None, Redactor())
         self.draining = False
 
     # ── what web/ and service call ────────────────────────────────────────────────────
@@ -141,20 +142,13 @@ class Gateway:
         running.attempt_began()
         result: UpstreamError | str = "cancelled"
         try:
-            redactor = self._redactor(running.snapshot)
-            await Attempt(running, planned, sink, self._upstream, redactor, self._clock).run()
+            await Attempt(running, planned, sink, self._upstream, self._redaction(), self._clock).run()
             result = "ok"
         except UpstreamError as error:
             result = error
             raise
         finally:
             self._tell("attempt_ended", running.attempt_ended(result))
-
-    def _redactor(self, snapshot: Snapshot) -> Redactor:
-        """The filter for a snapshot's keys, made once for each."""
-        if self._masks[0] is not snapshot:
-            self._masks = (snapshot, Redactor(snapshot.secrets()))
-        return self._masks[1]
 
     def _settle(self, result: Failure | None, running: RunningExchange, sink: ISink) -> Failure | None:
         """Whatever happened, end the answer truthfully and tell the observers once."""

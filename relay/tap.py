@@ -9,41 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-import attrs
-
 from twisted.application.service import IService
 from twisted.internet import endpoints
 from twisted.python import usage
 
 from relay.config import Snapshot
 from relay.errors import ConfigError
-from relay.loader.snapshot import Sources, load
+from relay.loader.snapshot import load
+from relay.loader.sources import Sources
 from relay.policy.exposure import check_exposure
+from relay.settings import Settings
 from relay.version import VERSION
 
 _FORMATS = ("json", "text")
 DEFAULT_PORT = 8000
-
-
-@attrs.frozen
-class Settings:
-    """Everything that the command line and the environment decide, checked.
-
-    Attributes:
-        sources: where configuration is read from, also at reload.
-        snapshot: the first reading.
-        listen: endpoint strings.
-        log_format: ``json`` or ``text``.
-        log_file: path of twistd's log file, or None for standard output.
-        environ: the environment, for reloads and telemetry.
-    """
-
-    sources: Sources
-    snapshot: Snapshot
-    listen: tuple[str, ...]
-    log_format: str
-    log_file: str | None
-    environ: Mapping[str, str]
 
 
 class Options(usage.Options):
@@ -125,13 +104,15 @@ Options of twistd itself (-n, --logfile, --pidfile) go before the word 'relay'."
         )
         snapshot = load(sources, self._environ)
         listen = self._endpoints(snapshot)
+        parent: Mapping[str, str | None] = getattr(self, "parent", None) or {}
         check_exposure(snapshot, listen)
         return Settings(
             sources=sources,
             snapshot=snapshot,
             listen=listen,
             log_format=self._log_format(),
-            log_file=self._log_file(),
+            log_file=parent.get("logfile"),
+            nodaemon=bool(parent.get("nodaemon", True)),
             environ=self._environ,
         )
 
@@ -155,16 +136,6 @@ Options of twistd itself (-n, --logfile, --pidfile) go before the word 'relay'."
             where = "--log-format" if self["log-format"] else "LOG_FORMAT"
             raise ConfigError(f"{where} is {chosen!r}, expected json or text")
         return str(chosen)
-
-    def _log_file(self) -> str | None:
-        """Where twistd was told to log; its default for a daemon is twistd.log."""
-        parent = getattr(self, "parent", None)
-        if parent is None:
-            return None
-        name = parent.get("logfile")
-        if name == "-" or (not name and parent.get("nodaemon")):
-            return None
-        return str(Path(name or "twistd.log").absolute())
 
 
 def _port(text: str) -> int:

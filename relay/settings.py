@@ -1,0 +1,33 @@
+"""What the command line and the environment decide, checked, before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from relay.config import Snapshot
+from relay.loader.sources import Sources
+
+
+@attrs.frozen
+class Settings:
+    """Everything the assembly needs besides a reactor.
+
+    Attributes:
+        sources: where configuration is read from, also at reload.
+        snapshot: the first reading.
+        listen: endpoint strings.
+        log_format: ``json`` or ``text``.
+        log_file: twistd's ``--logfile`` as given, or None.
+        nodaemon: whether twistd stays in the foreground.
+        environ: the environment, for reloads and telemetry.
+    """
+
+    sources: Sources
+    snapshot: Snapshot
+    listen: tuple[str, ...]
+    log_format: str
+    log_file: str | None
+    nodaemon: bool
+    environ: Mapping[str, str]
