@@ -14,15 +14,18 @@ from typing import Annotated, Literal
 import attrs
 import msgspec
 
-from relay.echo.answer import split
+from relay.echo.answer import Answer, Wish, decide
 from relay.echo.knobs import NONE, Knobs
 from relay.echo.reading import Call
-from relay.echo.reply import Piece, Reply, data, data_error, streamed, whole, whole_json
+from relay.echo.reply import Piece, Reply, data, data_error, refuse, streamed, whole, whole_json
 from relay.echo.tones import MAKERS, TYPES
 from relay.errors import InvalidRequest
 
 WORD_SECONDS = 0.4
 """How long a word of a transcript lasts."""
+
+LONGEST_SPEECH = 4096
+"""Characters that are made into sound."""
 
 
 class _Upload(msgspec.Struct, frozen=True):
@@ -78,9 +81,8 @@ def _heard(call: Call, task: str) -> tuple[_Upload, _Transcript]:
     files = [upload for upload in call.files if upload.field == "file"]
     if not files:
         raise InvalidRequest("file: a file field with the audio is missing.", param="file")
-    knobs = request.echo or NONE
     text = request.prompt or f"{files[0].filename} has {files[0].size} bytes"
-    return request, _Transcript(task, split(knobs.text if knobs.text is not None else text))
+    return request, _Transcript(task, decide(Wish(request.echo or NONE, text, ())))
 
 
 def _written(request: _Upload, transcript: _Transcript) -> Reply:
@@ -109,32 +111,32 @@ class _Transcript:
 
     Attributes:
         task: ``transcribe`` or ``translate``.
-        pieces: the words.
+        answer: the words.
     """
 
     task: str
-    pieces: tuple[str, ...]
+    answer: Answer
 
     @property
     def text(self) -> str:
         """All words."""
-        return "".join(self.pieces)
+        return self.answer.text
 
     @property
     def duration(self) -> float:
         """Seconds."""
-        return round(len(self.pieces) * WORD_SECONDS, 3)
+        return round(self.answer.output_tokens * WORD_SECONDS, 3)
 
     def usage(self) -> dict[str, object]:
         """Tokens: one for each word, in and out."""
-        count = len(self.pieces)
+        count = self.answer.output_tokens
         details = {"audio_tokens": count, "text_tokens": 0}
         total = {"input_tokens": count, "output_tokens": count, "total_tokens": 2 * count}
         return {"type": "tokens", **total, "input_token_details": details}
 
     def stream(self) -> Iterator[Piece]:
         """The transcript as events."""
-        for piece in self.pieces:
+        for piece in self.answer.stream():
             yield data({"type": "transcript.text.delta", "delta": piece}), True
         yield data({"type": "transcript.text.done", "text": self.text, "usage": self.usage()}), False
 
@@ -146,7 +148,7 @@ class _Transcript:
             "start": 0.0,
             "end": self.duration,
             "text": self.text,
-            "tokens": list(range(len(self.pieces))),
+            "tokens": list(range(self.answer.output_tokens)),
             "temperature": 0.0,
             "avg_logprob": -0.1,
             "compression_ratio": 1.0,
@@ -154,7 +156,7 @@ class _Transcript:
         }
         times = [
             {"word": piece.strip(), "start": round(i * WORD_SECONDS, 3), "end": round((i + 1) * WORD_SECONDS, 3)}
-            for i, piece in enumerate(self.pieces)
+            for i, piece in enumerate(self.answer.pieces)
         ]
         return {
             "task": self.task,
@@ -187,19 +189,22 @@ def answer_speech(call: Call) -> Reply:
     """Answer ``POST /v1/audio/speech``: the sound in chunks, a word each.
 
     Raises:
-        InvalidRequest: the body is not what the endpoint takes, or the format is not made here.
+        InvalidRequest: the body is not what the endpoint takes, the format is not made here,
+            or a knob does nothing here.
     """
     request = call.read(_Speech)
     knobs = request.echo or NONE
     make = MAKERS.get(request.response_format)
     if make is None:
         raise InvalidRequest("response_format: the echo makes mp3, wav and pcm.", param="response_format")
-    sounds = make(split(knobs.text if knobs.text is not None else request.input))
+    refuse(knobs, "endless", "chunks")
+    answer = decide(Wish(knobs, request.input, (request.input,)))
+    if len(answer.text) > LONGEST_SPEECH:
+        raise InvalidRequest(f"input: longer than {LONGEST_SPEECH} characters.", param="input")
+    sounds = make(answer.pieces or ("",))
     if request.stream_format == "sse":
-        return streamed(_speech_events(sounds, len(request.input.split())), data_error, knobs)
-    for name in ("endless", "error_after"):
-        if getattr(knobs, name) not in (None, False):
-            raise InvalidRequest(f"echo.{name} works on event streams only.", param=f"echo.{name}")
+        return streamed(_speech_events(sounds, answer.input_tokens), data_error, knobs)
+    refuse(knobs, "error_after", why="works on event streams only")
     return Reply(((sound, True) for sound in sounds), TYPES[request.response_format], knobs)
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from relay.echo.knobs import NONE, Knobs
 from relay.echo.reading import Call, Inputs, inputs_of, words
-from relay.echo.reply import Reply, whole_json
+from relay.echo.reply import Reply, refuse, whole_json
 from relay.errors import InvalidRequest
 
 
@@ -33,12 +33,14 @@ def answer_embeddings(call: Call) -> Reply:
     """Answer ``POST /v1/embeddings``.
 
     Raises:
-        InvalidRequest: the body is not what the endpoint takes, or a text is empty.
+        InvalidRequest: the body is not what the endpoint takes, a text is empty, or a knob does nothing here.
     """
     request = call.read(_Request)
     inputs = inputs_of(request.input)
     if "" in inputs:
         raise InvalidRequest("input: an empty text has no embedding.", param="input")
+    knobs = request.echo or NONE
+    refuse(knobs, "text", "chunks", "tool")
     vectors = [vector(text, request.dimensions or 1536) for text in inputs]
     data = [
         {"object": "embedding", "index": index, "embedding": _encoded(numbers, request.encoding_format)}
@@ -46,7 +48,7 @@ def answer_embeddings(call: Call) -> Reply:
     ]
     tokens = words(inputs)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return whole_json({"object": "list", "data": data, "model": request.model, "usage": usage}, request.echo or NONE)
+    return whole_json({"object": "list", "data": data, "model": request.model, "usage": usage}, knobs)
 
 
 def vector(text: str, dimensions: int) -> bytes:

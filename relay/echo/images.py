@@ -14,7 +14,7 @@ import msgspec
 
 from relay.echo.knobs import NONE, Knobs
 from relay.echo.reading import Call, Form
-from relay.echo.reply import Piece, Reply, data_error, event, streamed, whole_json
+from relay.echo.reply import Piece, Reply, data_error, event, refuse, streamed, whole_json
 from relay.echo.tones import png
 from relay.errors import InvalidRequest
 
@@ -61,7 +61,7 @@ def _answer(call: Call, request: _Request, kind: str) -> Reply:
     """Pictures, whole or streamed.
 
     Raises:
-        InvalidRequest: an address or another format is asked for.
+        InvalidRequest: an address or another format is asked for, or a knob does nothing here.
     """
     if request.response_format not in (None, "b64_json"):
         raise InvalidRequest(
@@ -70,10 +70,12 @@ def _answer(call: Call, request: _Request, kind: str) -> Reply:
         )
     if request.output_format not in (None, "png"):
         raise InvalidRequest("output_format: the echo makes png only.", param="output_format")
+    knobs = request.echo or NONE
+    refuse(knobs, "text", "chunks", "tool", "endless")
     writer = _Writer(kind, call.now, request)
     if request.stream:
-        return streamed(writer.stream(), data_error, request.echo or NONE)
-    return whole_json(writer.whole(), request.echo or NONE)
+        return streamed(writer.stream(), data_error, knobs)
+    return whole_json(writer.whole(), knobs)
 
 
 @attrs.frozen

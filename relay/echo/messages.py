@@ -16,7 +16,7 @@ import msgspec
 from relay.echo.answer import Answer, Finish, Tool, Wish, decide, split
 from relay.echo.knobs import NONE, Knobs
 from relay.echo.reading import Call, Content, Part, text_of, words
-from relay.echo.reply import Piece, Reply, event, streamed, whole_json
+from relay.echo.reply import Piece, Reply, event, refuse, streamed, whole_json
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -108,7 +108,9 @@ def answer_count(call: Call) -> Reply:
         InvalidRequest: the body is not what the endpoint takes.
     """
     request = call.read(_Counted)
-    return whole_json({"input_tokens": words(request.texts())}, request.echo or NONE)
+    knobs = request.echo or NONE
+    refuse(knobs, "text", "chunks", "tool")
+    return whole_json({"input_tokens": words(request.texts())}, knobs)
 
 
 def _error(message: str) -> bytes:

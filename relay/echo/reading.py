@@ -84,11 +84,18 @@ class Call:
             raise InvalidRequest(f"The body could not be parsed as JSON: {error}.") from error
 
     def _form_fields(self, form: Form) -> Mapping[str, object]:
-        """The form's fields, with the knobs decoded."""
+        """The form's fields, with the knobs decoded.
+
+        Raises:
+            InvalidRequest: they are not JSON.
+        """
         knobs = form.fields.get("echo")
         if not isinstance(knobs, str):
             return form.fields
-        return {**form.fields, "echo": msgspec.json.decode(knobs)}
+        try:
+            return {**form.fields, "echo": msgspec.json.decode(knobs)}
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(f"echo: the knobs could not be parsed as JSON: {error}.", param="echo") from error
 
 
 def _refusal(message: str) -> InvalidRequest:

@@ -40,15 +40,27 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+def refuse(knobs: Knobs, *names: str, why: str = "does nothing on this endpoint") -> None:
+    """Refuse knobs that would have no effect.
+
+    Raises:
+        InvalidRequest: one of those named is turned.
+    """
+    for name in names:
+        if getattr(knobs, name) not in (None, False):
+            raise InvalidRequest(f"echo.{name} {why}.", param=f"echo.{name}")
+
+
 def whole(body: bytes, knobs: Knobs = NONE, content_type: bytes = JSON) -> Reply:
     """An answer that is there at once. It is sent in two halves, which knobs count as chunks.
 
     Raises:
         InvalidRequest: a knob asks for what only streams can do.
     """
-    for name in ("endless", "error_after"):
-        if getattr(knobs, name) not in (None, False):
-            raise InvalidRequest(f"echo.{name} works on streamed answers only.", param=f"echo.{name}")
+    refuse(knobs, "endless", "error_after", why="works on event streams only")
+    if knobs.fault is not None and knobs.fault.after > 1:
+        name = f"echo.{knobs.fault.kind.value}"
+        raise InvalidRequest(f"{name}: this answer has two halves; give 0 or 1.", param=name)
     half = (len(body) + 1) // 2
     pieces = iter([(body[:half], True), (body[half:], True)])
     return Reply(pieces, content_type, knobs, length=len(body))

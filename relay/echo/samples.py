@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 DEEPEST = 12
 """From this depth on, a choice takes ``null`` where it can, so that recursive schemas end."""
 
+LARGEST = 2000
+"""Values in an instance; what a schema that never ends would add is ``null``."""
+
 _FORMATS: Mapping[str, str] = {
     "date-time": "2026-01-01T00:00:00Z",
     "date": "2026-01-01",
@@ -47,12 +50,14 @@ class _Sampler:
 
     def __init__(self, root: object) -> None:
         self._root = root
+        self._left = LARGEST
 
     def build(self, schema: object, depth: int) -> object:
         """An instance of a schema at a depth of the instance."""
         if schema is True:
             return "sample"
-        if not isinstance(schema, Mapping) or depth > 2 * DEEPEST:
+        self._left -= 1
+        if not isinstance(schema, Mapping) or self._left < 0 or depth > 2 * DEEPEST:
             return None
         schema = self._merged(schema, depth)
         for key in ("const", "default"):
@@ -76,7 +81,8 @@ class _Sampler:
         every = schema.get("allOf")
         if isinstance(every, Sequence):
             parts.extend(every)
-        if not parts or depth > 2 * DEEPEST:
+        self._left -= len(parts)
+        if not parts or self._left < 0 or depth > 2 * DEEPEST:
             return schema
         joined: dict[str, object] = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
         for part in parts:

@@ -8,7 +8,7 @@ import msgspec
 
 from relay.echo.knobs import NONE, Knobs
 from relay.echo.reading import Call, Part, words
-from relay.echo.reply import Reply, whole_json
+from relay.echo.reply import Reply, refuse, whole_json
 
 _CATEGORIES = (
     "harassment",
@@ -68,7 +68,7 @@ def answer_moderation(call: Call) -> Reply:
         "category_applied_input_types": {name: ["text"] for name in _CATEGORIES},
     }
     results = [result] * (len(request.input) if several else 1)
-    return whole_json({"id": call.mint("modr-"), "model": request.model, "results": results}, request.echo or NONE)
+    return _scored({"id": call.mint("modr-"), "model": request.model, "results": results}, request.echo or NONE)
 
 
 def answer_rerank(call: Call) -> Reply:
@@ -98,7 +98,17 @@ def answer_rerank(call: Call) -> Reply:
         "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}},
         "usage": {"total_tokens": words([request.query, *texts])},
     }
-    return whole_json(value, request.echo or NONE)
+    return _scored(value, request.echo or NONE)
+
+
+def _scored(value: object, knobs: Knobs) -> Reply:
+    """A whole answer that says nothing in words.
+
+    Raises:
+        InvalidRequest: a knob does nothing here.
+    """
+    refuse(knobs, "text", "chunks", "tool")
+    return whole_json(value, knobs)
 
 
 def _shared(query: str, text: str) -> float:

@@ -17,16 +17,17 @@ _SILENT_FRAME = bytes.fromhex("fff364c4") + bytes(140)
 """An MPEG-2 layer III frame, 48 kbit/s, 24 kHz, mono: 24 ms in which nothing sounds."""
 
 
-def _tone(word: str) -> bytes:
-    """50 ms of a sine whose pitch is the length of the word: 16-bit little-endian mono."""
-    pitch = 220 + 40 * min(len(word.strip()), 20)
+def _tone(pitch: int) -> bytes:
+    """50 ms of a sine: 16-bit little-endian mono."""
     step = 2 * math.pi * pitch / RATE
     return struct.pack(f"<{_SAMPLES}h", *(round(6000 * math.sin(step * i)) for i in range(_SAMPLES)))
 
 
 def pcm(words: tuple[str, ...]) -> tuple[bytes, ...]:
-    """A tone for each word, without a header."""
-    return tuple(_tone(word) for word in words)
+    """A tone for each word, pitched by its length, without a header."""
+    pitches = [220 + 40 * min(len(word.strip()), 20) for word in words]
+    tones = {pitch: _tone(pitch) for pitch in set(pitches)}
+    return tuple(tones[pitch] for pitch in pitches)
 
 
 def wav(words: tuple[str, ...]) -> tuple[bytes, ...]:
