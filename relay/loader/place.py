@@ -17,6 +17,7 @@ Key = str | int
 
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _LONGEST_KEY = 80
+_SHORTEST_BEGINNING = 3
 
 
 @attrs.frozen
@@ -101,7 +102,8 @@ def _spelling(document: object, keys: tuple[Key, ...]) -> tuple[Key, ...] | None
             document = document[key]
         else:
             members = document if isinstance(document, dict) else {}
-            found = next((own for own in members if fold(parent, own) == fold(parent, key)), None)
+            same = (own for own in members if fold(parent, own) == fold(parent, key))
+            found = key if key in members else next(same, None)
             if found is None:
                 return None
             spelled.append(found)
@@ -126,10 +128,13 @@ def path_text(keys: Iterable[Key]) -> str:
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The choice that was probably meant, or None when nothing is close.
 
-    Case, ``_`` and ``-`` do not count: ``base_url`` is close to ``baseUrl``.
+    Case, ``_`` and ``-`` do not count: ``base_url`` is close to ``baseUrl``; so is a
+    beginning: ``cors`` to ``corsOrigins``.
     """
     plain = {_plain(choice): choice for choice in choices}
-    close = difflib.get_close_matches(_plain(name[:_LONGEST_KEY]), plain, n=1, cutoff=0.6)
+    meant = _plain(name[:_LONGEST_KEY])
+    close = difflib.get_close_matches(meant, plain, n=1, cutoff=0.6)
+    close += [choice for choice in plain if len(meant) >= _SHORTEST_BEGINNING and choice.startswith(meant)]
     return plain[close[0]] if close else None
 
 

@@ -186,7 +186,10 @@ class ProviderBody(Strict):
     concurrency: Annotated[Count, Meta(description="Parallel attempts; 0 is no cap.")] | UnsetType = UNSET
     prices: dict[str, PriceFile] | UnsetType = UNSET
     tls: TLSFile | UnsetType = UNSET
-    proxy: Annotated[str, Meta(pattern=r"^https?://", description="HTTP proxy.")] | UnsetType = UNSET
+    proxy: (
+        Annotated[str, Meta(pattern=r"^https?://", description="The http:// or https:// address of a proxy.")]
+        | UnsetType
+    ) = UNSET
     quirks: list[QuirkName] | UnsetType = UNSET
 
 
