@@ -96,8 +96,13 @@ def _sum(*values: int | None) -> int | None:
 
 
 def usage(_endpoint: Endpoint, body: bytes) -> tuple[Usage, str, str]:
-    """Usage, finish reason and model of a whole answer; "" where absent. Never raises."""
-    return _read(mapping(load(body)))
+    """Usage, finish reason and model of a whole answer; "" where absent. Never raises.
+
+    A stream that was not asked for as events is one JSON array of chunks; the last one tells.
+    """
+    answer = load(body)
+    chunks = sequence(answer) or [answer]
+    return _read(mapping(chunks[-1]))
 
 
 def render_error(error: RelayError, _request_id: str) -> bytes:

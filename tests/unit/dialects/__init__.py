@@ -1,0 +1,1 @@
+"""The dialects, fed whole, in pieces, cut and spoiled."""
