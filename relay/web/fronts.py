@@ -1,0 +1,28 @@
+"""Which dialect a caller speaks, told by the path and, where that is open, by its headers."""
+
+from __future__ import annotations
+
+from relay.endpoints import FORWARDED
+from relay.exchange import Headers
+
+PREFIX = "/v1"
+
+
+def front(path: str, headers: Headers) -> str:
+    """Name of the dialect in which this caller understands an error.
+
+    Args:
+        path: the raw path, without the query.
+        headers: the request's fields, names in lower case.
+    """
+    canonical = path.rstrip("/")
+    if not canonical.startswith(f"{PREFIX}/"):
+        canonical = PREFIX + canonical
+    if canonical in FORWARDED:
+        return FORWARDED[canonical].front
+    names = {name for name, _ in headers}
+    if canonical.startswith(f"{PREFIX}/messages/") or b"anthropic-version" in names:
+        return "anthropic"
+    if path.startswith("/v1beta/") or b"x-goog-api-key" in names:
+        return "gemini"
+    return "openai"

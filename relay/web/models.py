@@ -1,0 +1,123 @@
+"""``/v1/models``: what is configured and what the providers list, in the caller's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.web.resource import Resource
+
+from relay.config import Snapshot
+from relay.endpoints import MODELS_PATH
+from relay.errors import RelayError, UnknownModel
+from relay.interfaces import IConfiguration, IKeyStore, IModelCatalog
+from relay.policy.credentials import client_credential, upstream_credential
+from relay.provider import Provider
+from relay.secret import Secret
+from relay.web import listing
+from relay.web.base import Door, Leaf
+from relay.web.records import Reporter
+from relay.web.request import RelayRequest
+from relay.web.seams import Gateway
+
+_LONGEST_SHOWN = 256
+
+
+class ModelIndex:
+    """Finds out which models there are.
+
+    Args:
+        configuration: what is configured.
+        catalog: what the providers list.
+        keys: whether clients' keys are relay's own, and so never a provider's.
+    """
+
+    def __init__(self, configuration: IConfiguration, catalog: IModelCatalog, keys: IKeyStore) -> None:
+        self._configuration = configuration
+        self._catalog = catalog
+        self._keys = keys
+
+    async def owners(self, client: Secret | None) -> Mapping[str, str]:
+        """Model name → name of the provider that serves it; asks all providers at once."""
+        snapshot = self._configuration.snapshot
+        providers = tuple(snapshot.providers.values())
+        fetched = await gatherResults([self._fetch(snapshot, provider, client) for provider in providers])
+        return listing.merge(
+            {
+                provider.name: tuple(dict.fromkeys((*provider.model_mapping, *provider.models.listed, *upstream)))
+                for provider, upstream in zip(providers, fetched, strict=True)
+            }
+        )
+
+    def _fetch(self, snapshot: Snapshot, provider: Provider, client: Secret | None) -> Deferred[Sequence[str]]:
+        """What the provider lists itself; without a key for it, what is known of that already."""
+        try:
+            credential = upstream_credential(
+                provider,
+                first=provider is snapshot.first,
+                keys_required=self._keys.required(),
+                client=client,
+                default=snapshot.default_key,
+            )
+        except RelayError:
+            return succeed(sorted(self._catalog.known(provider)))
+        return self._catalog.models(provider, credential.secret)
+
+
+class _ModelLeaf(Leaf):
+    """What the list and the single model have in common."""
+
+    endpoint = MODELS_PATH
+
+    def __init__(self, door: Door, index: ModelIndex, gateway: Gateway, reporter: Reporter) -> None:
+        super().__init__(door)
+        self._index = index
+        self._gateway = gateway
+        self._reporter = reporter
+
+    async def respond(self, request: RelayRequest) -> None:
+        """Check the key, collect the models, show them."""
+        credential = client_credential(request.headers)
+        key = await self._gateway.authenticate(credential)
+        owners = await self._index.owners(credential)
+        dialect = "anthropic" if request.header(b"anthropic-version") is not None else "openai"
+        body = msgspec.json.encode(self._show(request, owners, anthropic=dialect == "anthropic"))
+        request.settled = True
+        request.answer(200, ((b"content-type", b"application/json"),), body)
+        self._reporter.served(request, self.endpoint, dialect, key, len(body))
+
+    def _show(self, request: RelayRequest, owners: Mapping[str, str], *, anthropic: bool) -> dict[str, object]:
+        raise NotImplementedError
+
+
+class ModelsResource(_ModelLeaf):
+    """``GET /v1/models``."""
+
+    def __init__(self, door: Door, index: ModelIndex, gateway: Gateway, reporter: Reporter) -> None:
+        super().__init__(door, index, gateway, reporter)
+        self._one = ModelResource(door, index, gateway, reporter)
+
+    def getChild(self, path: bytes, request: RelayRequest) -> Resource:
+        """Whatever stands below is the id of a model."""
+        return self._one
+
+    def _show(self, request: RelayRequest, owners: Mapping[str, str], *, anthropic: bool) -> dict[str, object]:
+        if anthropic:
+            return listing.anthropic_list(owners, listing.Page.read(request.query))
+        return listing.openai_list(owners)
+
+
+class ModelResource(_ModelLeaf):
+    """``GET /v1/models/{id}``; an id may hold slashes, as they are or as ``%2F``."""
+
+    isLeaf = True
+
+    def _show(self, request: RelayRequest, owners: Mapping[str, str], *, anthropic: bool) -> dict[str, object]:
+        raw = request.path.partition(b"/models/")[2]
+        model = unquote_to_bytes(raw).decode("utf-8", "replace")
+        if model not in owners:
+            raise UnknownModel(f"The model {model[:_LONGEST_SHOWN]!r} is not known here.", param="model")
+        return listing.anthropic_model(model) if anthropic else listing.openai_model(model, owners[model])

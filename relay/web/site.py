@@ -1,0 +1,197 @@
+"""The table of public paths, and the site that serves it."""
+
+# mypy: allow-untyped-calls
+# (twisted.web is largely unannotated)
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IAddress, IProtocol, IReactorFromThreads, IReactorTime, ITransport
+from twisted.internet.protocol import Protocol
+from twisted.python.threadpool import ThreadPool
+from twisted.web.http import Request
+from twisted.web.resource import IResource, Resource, getChildForRequest
+from twisted.web.server import Site
+
+from relay.dialects.registry import DIALECTS
+from relay.endpoints import FORWARDED, MODELS_PATH
+from relay.errors import UnknownPath
+from relay.interfaces import IConfiguration, IKeyStore, IModelCatalog
+from relay.spool.disk import Disk
+from relay.web.admin import HealthResource, MetricsResource, ReadyResource, RootResource
+from relay.web.base import Door, Leaf
+from relay.web.body import Reception
+from relay.web.channel import Connections, RelayChannel, refusal
+from relay.web.chat import DialectResource
+from relay.web.fronts import PREFIX
+from relay.web.models import ModelIndex, ModelsResource
+from relay.web.records import Reporter
+from relay.web.request import RelayRequest
+from relay.web.seams import Gateway, Introspection
+
+_BUSY = refusal(b"503 Service Unavailable", b"overloaded", b"relay has too many connections.")
+
+
+class Reactor(IReactorTime, IReactorFromThreads):
+    """What the web layer needs of a reactor."""
+
+
+class _Unknown(Leaf):
+    """Every path that the table does not have."""
+
+    def admit(self, request: RelayRequest) -> None:
+        """Refuse.
+
+        Raises:
+            UnknownPath: always.
+        """
+        raise UnknownPath("No endpoint has this path; GET / lists them.")
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """What a preflight may ask for, although nothing is served."""
+        return ("GET", "HEAD", "POST", "OPTIONS")
+
+
+class _Busy(Protocol):
+    """A connection above the bound: one cheap answer, and it is closed."""
+
+    transport: ITransport
+
+    def connectionMade(self) -> None:
+        """Say why."""
+        self.transport.write(_BUSY)
+        self.transport.loseConnection()
+
+
+class RelaySite(Site):
+    """Serves a table of raw paths.
+
+    A path is compared as it came: neither decoded nor normalised, so that nothing in
+    front of relay and relay itself can understand it differently. One slash at the end is
+    tolerated; the last segments of a model id are the only open part.
+
+    Args:
+        clock: the clock of requests and deadlines.
+        table: path → resource.
+        door: admits requests and answers errors.
+        connections: keeps count of connections.
+        reception: takes bodies.
+    """
+
+    protocol = RelayChannel  # type: ignore[assignment] # without the switch to HTTP/2
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        table: Mapping[str, Leaf],
+        door: Door,
+        connections: Connections,
+        reception: Reception,
+    ) -> None:
+        super().__init__(tree(table), RelayRequest, reactor=clock, parsePOSTFormSubmission=False)
+        self.clock = clock
+        self.table = table
+        self.door = door
+        self.connections = connections
+        self.reception = reception
+        self._unknown = _Unknown(door)
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol:  # type: ignore[override] # Twisted names its own
+        """A channel for a new connection, or a short goodbye when there are too many."""
+        if self.connections.full:
+            return _Busy()
+        channel: RelayChannel = super().buildProtocol(addr)
+        channel.connections, channel.reception = self.connections, self.reception
+        return channel
+
+    def getResourceFor(self, request: RelayRequest) -> IResource:
+        """The resource of a path that the table has, found by walking the tree; else one that says 404."""
+        path = request.path.decode("latin-1")
+        if path == "*" and request.method == b"OPTIONS":
+            path = "/"
+        if len(path) > 1:
+            path = path.removesuffix("/")
+        if path not in self.table and not _is_model(path):
+            return self._unknown
+        request.prepath, request.postpath = [], path.encode("latin-1")[1:].split(b"/")
+        found: IResource = getChildForRequest(self.resource, request)
+        return found
+
+    def startFactory(self) -> None:
+        """Twisted's access log stays off, and so does the timer that dates its lines."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
+
+    def log(self, request: Request) -> None:
+        """Exchanges have a log of their own."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """HTTP/1.1 only, also where TLS could offer HTTP/2."""
+        return [b"http/1.1"]
+
+
+def _is_model(path: str) -> bool:
+    return path.startswith((f"{MODELS_PATH}/", f"{MODELS_PATH.removeprefix(PREFIX)}/"))
+
+
+def tree(table: Mapping[str, Resource]) -> Resource:
+    """Hang resources into a tree, one level for each segment of their paths."""
+    root = Resource()
+    for path in sorted(table):
+        *above, last = path.encode("ascii")[1:].split(b"/")
+        node = root
+        for segment in above:
+            if segment not in node.children:
+                node.putChild(segment, Resource())
+            node = node.children[segment]
+        node.putChild(last, table[path])
+    return root
+
+
+def both(path: str) -> tuple[str, str]:
+    """A canonical path with and without its prefix."""
+    return path, path.removeprefix(PREFIX)
+
+
+def build_site(
+    reactor: Reactor,
+    gateway: Gateway,
+    configuration: IConfiguration,
+    catalog: IModelCatalog,
+    keys: IKeyStore,
+    introspection: Introspection,
+    threads: ThreadPool,
+    wall: Callable[[], float] = time.time,
+) -> RelaySite:
+    """Build the site with all its resources.
+
+    Args:
+        reactor: clock of requests; the gateway has to use the same one.
+        gateway: does the work.
+        configuration: read anew for each request.
+        catalog: what the providers list.
+        keys: whether and which keys are required.
+        introspection: the process's own state.
+        threads: a started pool for nothing but files of uploads.
+        wall: Unix seconds.
+    """
+    reporter = Reporter(gateway, configuration, reactor, wall)
+    door = Door(configuration, keys, DIALECTS, reporter)
+    models = ModelsResource(door, ModelIndex(configuration, catalog, keys), gateway, reporter)
+    table: dict[str, Leaf] = {
+        "/": RootResource(door, (*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics")),
+        "/health": HealthResource(door, configuration, introspection),
+        "/ready": ReadyResource(door, introspection),
+        "/metrics": MetricsResource(door, introspection),
+        **dict.fromkeys(both(MODELS_PATH), models),
+    }
+    for endpoint in FORWARDED.values():
+        leaf = DialectResource(door, endpoint, gateway, configuration, reactor)
+        table.update(dict.fromkeys(both(endpoint.path), leaf))
+    return RelaySite(
+        reactor, table, door, Connections(reactor, configuration), Reception(Disk(reactor, threads), configuration)
+    )
