@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -39,7 +39,7 @@ class Listener(Service):
         Raises:
             ConfigError: the address is taken, not ours, or forbidden.
         """
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]  # Twisted's
         listening = serverFromString(self._reactor, self._endpoint).listen(self._factory)
         listening.addCallbacks(self._listening, self._failed)
         if self._failure is not None:
@@ -56,6 +56,6 @@ class Listener(Service):
 
     def stopService(self) -> Deferred[None]:
         """Accept nothing more; running connections stay."""
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's
         port, self._port = self._port, None
-        return maybeDeferred(port.stopListening) if port is not None else succeed(None)
+        return (port is not None and port.stopListening()) or succeed(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -196,4 +197,7 @@ def makeService(options: Options) -> IService:
     from relay.service import RelayService
 
     sys.excepthook = _excepthook
-    return RelayService(reactor, options.settings)
+    # Twisted's timers follow the wall clock, which jumps; relay's deadlines must not.
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    service: IService = RelayService(reactor, options.settings)
+    return service

@@ -39,6 +39,7 @@ class Configuration(Service):
         environ: Mapping[str, str],
         snapshot: Snapshot,
         interval: float = 2.0,
+        check: Callable[[Snapshot], None] = lambda _: None,
     ) -> None:
         """Keep a snapshot that was read already.
 
@@ -48,6 +49,7 @@ class Configuration(Service):
             environ: the environment.
             snapshot: the reading that relay starts with.
             interval: seconds between two looks at the files.
+            check: raises `ConfigError` for a reading that must not come into force.
         """
         self.snapshot = snapshot
         self.failures = 0
@@ -56,6 +58,7 @@ class Configuration(Service):
         self._sources = sources.anchored()
         self._environ = environ
         self._interval = interval
+        self._check = check
         self._subscribers: list[Callable[[Snapshot], None]] = []
         self._files = Files()
         self._loop = LoopingCall(self.poll)
@@ -93,6 +96,7 @@ class Configuration(Service):
         files = Files()
         try:
             snapshot = load(self._sources, self._environ, self.snapshot.generation + 1, files)
+            self._check(snapshot)
         except ConfigError as error:
             self._refuse(error.message)
             return False

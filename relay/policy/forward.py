@@ -7,7 +7,7 @@ from urllib.parse import quote
 from relay.config import Deployment
 from relay.exchange import Body, ClientRequest, Headers, LimitState, UpstreamRequest
 from relay.policy.credentials import Credential
-from relay.provider import Auth, AuthScheme
+from relay.provider import Auth, AuthScheme, Provider
 from relay.secret import Secret
 from relay.version import VERSION
 
@@ -104,6 +104,22 @@ def authorize(auth: Auth, secret: Secret, target: str) -> tuple[str, Headers]:
             return f"{target}{joint}{auth.parameter}={quote(secret.reveal(), safe='')}", ()
         case _:
             return target, ()
+
+
+def list_request(provider: Provider, secret: Secret | None) -> tuple[Headers, str]:
+    """Header fields and target of the request for a provider's model list.
+
+    Args:
+        provider: has a list (``provider.models.target``).
+        secret: the key to use, or None.
+    """
+    headers = {name.encode(): value.encode("latin-1") for name, value in provider.headers}
+    headers.update({b"accept": _JSON, b"user-agent": f"relay/{VERSION}".encode()})
+    target = provider.models.target or ""
+    if secret is not None:
+        target, added = authorize(provider.auth, secret, target)
+        headers.update(added)
+    return tuple(headers.items()), target
 
 
 def is_form(request: ClientRequest) -> bool:
