@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from relay.dialects.lenient import load
 from relay.provider import ParamRule
 
 _NULL = b"null"
@@ -51,7 +52,7 @@ def _absent(value: msgspec.Raw | None) -> bool:
 
 def _clamp(value: msgspec.Raw, rule: ParamRule) -> msgspec.Raw:
     """Bring a number into the row's range; what is no number stays."""
-    number = msgspec.json.decode(value)
+    number = load(bytes(value))
     if isinstance(number, bool) or not isinstance(number, int | float):
         return value
     bound: float = number
