@@ -126,7 +126,7 @@ class RelayService(MultiService):
 
     def _build_adapters(self) -> None:
         self._resolution = Resolution(self._reactor, ThreadPool(0, _NAME_THREADS, "names"))
-        self._echo = EchoServer(self._reactor)
+        self._echo = EchoServer(self._reactor, time.time)
         self._upstream = Upstream(self._reactor, locate=self._locate)
         self._catalog = ModelCatalog(self._reactor, self._upstream, forward.list_request)
         self._keys = StaticKeys(self._configuration)
@@ -238,7 +238,6 @@ class RelayService(MultiService):
         await self._gateway.drain(deadline)
         await self._last_writes(closed)
         await DeferredList([self._upstream.close(), self._echo.stop()])
-        self._resolution.stopService()
         if self._sentry is not None:
             await self._sentry.close()
         self._threads.stop()

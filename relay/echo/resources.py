@@ -73,17 +73,19 @@ class EchoResource(Resource):
     """Every path of the echo.
 
     Args:
-        clock: time of answers, and the timers between their chunks.
+        clock: the timers between chunks.
         tally: counts answers.
+        wall: Unix seconds, for the dates in answers.
     """
 
     isLeaf = True
     _log: ClassVar[Logger] = Logger()
 
-    def __init__(self, clock: IReactorTime, tally: Tally) -> None:
+    def __init__(self, clock: IReactorTime, tally: Tally, wall: Callable[[], float]) -> None:
         super().__init__()
         self._clock = clock
         self._tally = tally
+        self._wall = wall
 
     def render(self, request: Request) -> int:
         """Answer a request, with an error if need be."""
@@ -112,7 +114,7 @@ class EchoResource(Resource):
         """
         if door is not None:
             _allow(request, b"POST")
-            call = Call(_body(request, door), int(self._clock.seconds()), _mint)
+            call = Call(_body(request, door), int(self._wall()), _mint)
             return door.answer(call)
         if path != MODELS_PATH and not path.startswith(f"{MODELS_PATH}/"):
             raise UnknownPath(f"The echo has no path {path!r}.")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.address import IPv4Address
@@ -31,10 +33,12 @@ class EchoServer:
 
     Args:
         reactor: sockets and timers.
+        wall: Unix seconds, for the dates in answers.
     """
 
-    def __init__(self, reactor: IReactorTCP) -> None:
+    def __init__(self, reactor: IReactorTCP, wall: Callable[[], float] = time.time) -> None:
         self._reactor = reactor
+        self._wall = wall
         self._tally = Tally()
         self._port: IListeningPort | None = None
         self._site: _Site | None = None
@@ -62,7 +66,7 @@ class EchoServer:
         """
         if self._port is None:
             clock = IReactorTime(self._reactor)
-            self._site = _Site(EchoResource(clock, self._tally), clock)
+            self._site = _Site(EchoResource(clock, self._tally, self._wall), clock)
             self._port = self._reactor.listenTCP(0, self._site, interface=HOST)  # type: ignore[arg-type] # Twisted's own
         return Origin("http", HOST, cast("IPv4Address", self._port.getHost()).port)
 
