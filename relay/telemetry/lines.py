@@ -107,7 +107,8 @@ def _json_line(fields: Fields, trace: str, longest: int) -> bytes:
     if trace:
         data["traceback"] = shorten(trace, 4 * longest)
     # json.dumps escapes all that is not ASCII, and all control characters but DEL
-    return (json.dumps(data, allow_nan=False).replace("\x7f", "\\u007f") + "\n").encode("ascii")
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    return (text.replace("\x7f", "\\u007f") + "\n").encode("ascii")
 
 
 def _text_line(head: str, message: str, fields: Fields, trace: str, longest: int) -> bytes:
