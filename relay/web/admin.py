@@ -36,7 +36,7 @@ class HealthResource(Leaf):
             "draining": status.phase is Phase.DRAINING,
             "activeRequests": status.active_requests,
             "providers": {
-                name: {"dialect": provider.dialect, "state": status.providers.get(name, "ok")}
+                name: {"dialect": provider.dialect, "state": status.providers.get(name, "unknown")}
                 for name, provider in snapshot.providers.items()
             },
             "config": {

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -21,7 +22,7 @@ from relay.interfaces import IConfiguration, IKeyStore
 from relay.web import cors, failures, hosts
 from relay.web.fronts import front
 from relay.web.records import Reporter
-from relay.web.request import RelayRequest
+from relay.web.request import RelayRequest, host_of, new_id
 
 OTHER = "other"
 """The endpoint's name in records where the path is unknown."""
@@ -137,12 +138,14 @@ class Door:
     # ── out ───────────────────────────────────────────────────────────────────────────
 
     def failed(self, request: RelayRequest, reason: Failure) -> None:
-        """Answer for a resource that raised; an unexpected exception is logged and not shown."""
+        """Answer for a resource that raised."""
         error = reason.value
-        if not isinstance(error, RelayError):
-            self._log.failure("unexpected exception in a resource", failure=reason, exchange=request.id)
-            error = InternalError(f"relay failed; its log tells more under request id {request.id}.")
-        self.refuse(request, error)
+        self.refuse(request, error if isinstance(error, RelayError) else self.unexpected(request, reason))
+
+    def unexpected(self, request: RelayRequest, reason: Failure) -> InternalError:
+        """Log an exception that nobody foresaw; the client is told that it happened, not what it was."""
+        self._log.failure("unexpected exception in a resource", failure=reason, exchange=request.id)
+        return InternalError(f"relay failed; its log tells more under request id {request.id}.")
 
     def refuse(self, request: RelayRequest, error: RelayError) -> None:
         """Answer with an error, or break off an answer that has begun."""
@@ -155,6 +158,12 @@ class Door:
         if not request.settled:
             request.settled = True
             self._reporter.refused(request, getattr(request.resource, "endpoint", OTHER), spoken, error)
+
+    def turn_away(self, address: IAddress, error: RelayError) -> bytes:
+        """A whole error answer for a connection on which no request was understood, in the commonest shape."""
+        request_id = new_id()
+        self._reporter.turned_away(request_id, host_of(address), error)
+        return failures.as_bytes(failures.render(error, self._dialects["openai"], request_id), request_id)
 
     def _give_up(self, request: RelayRequest, reason: Failure) -> None:
         """Even the error could not be told."""

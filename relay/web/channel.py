@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from relay.config import ServerTimeouts
-from relay.errors import RequestTimeout
+from relay.errors import HeadTooLarge, InvalidRequest, RelayError, RequestTimeout, TooLarge
 from relay.interfaces import IConfiguration
 from relay.web.body import ReceivingChannel
 
@@ -26,17 +26,6 @@ LONGEST_HEAD = 64 * 1024
 
 _LONGEST_LENGTH = 18
 """Digits of a Content-Length; more would overflow what any body limit allows."""
-
-
-def refusal(status: bytes, code: bytes, message: bytes) -> bytes:
-    """A whole answer for a connection on which no request was understood, in the most common shape."""
-    body = b'{"error":{"message":"%s","type":"invalid_request_error","param":null,"code":"%s"}}' % (message, code)
-    head = b"content-type: application/json\r\ncontent-length: %d\r\nserver: relay\r\nconnection: close" % len(body)
-    return b"HTTP/1.1 %s\r\n%s\r\n\r\n%s" % (status, head, body)
-
-
-_HEAD_TOO_LARGE = refusal(b"431 Request Header Fields Too Large", b"head_too_large", b"The request head is too large.")
-_MALFORMED = refusal(b"400 Bad Request", b"invalid_request", b"This is not a valid HTTP/1.1 request.")
 
 
 class Connections:
@@ -172,7 +161,7 @@ class RelayChannel(ReceivingChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a head that is one endless line."""
-        self._refuse(_HEAD_TOO_LARGE)
+        self._refuse(_head_too_large())
 
     def headerReceived(self, line: bytes) -> bool:
         """Refuse framing that another server could read differently, then do as Twisted does.
@@ -182,7 +171,7 @@ class RelayChannel(ReceivingChannel):
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip(b" \t")
         if name == b"content-length" and len(value) > _LONGEST_LENGTH:
-            self._refuse(refusal(b"413 Content Too Large", b"request_too_large", b"The body is too large."))
+            self._refuse(TooLarge("The request body is larger than any limit."))
             return False
         if name == b"transfer-encoding" and (value.lower() != b"chunked" or self._version != b"HTTP/1.1"):
             self._respondToBadRequestAndDisconnect()
@@ -231,7 +220,7 @@ class RelayChannel(ReceivingChannel):
         if self._silent:
             self.loseConnection()
         else:
-            self._refuse(refusal(b"408 Request Timeout", b"request_timeout", b"The head did not arrive in time."))
+            self._refuse(RequestTimeout("The request head did not arrive in time."))
 
     def _body_overdue(self) -> None:
         self.requests[-1].refuse(RequestTimeout("The request body did not arrive in time."))
@@ -239,8 +228,17 @@ class RelayChannel(ReceivingChannel):
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Twisted's one answer to everything that it cannot parse."""
         large = self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders
-        self._refuse(_HEAD_TOO_LARGE if large else _MALFORMED)
+        self._refuse(_head_too_large() if large else InvalidRequest("This is not a valid HTTP/1.1 request."))
 
-    def _refuse(self, answer: bytes) -> None:
-        self.transport.write(answer)
+    def timeoutConnection(self) -> None:
+        """The connection was idle for too long."""
         self.loseConnection()
+
+    def _refuse(self, error: RelayError) -> None:
+        """Answer for a request that was not understood, and so has no resource."""
+        self.transport.write(self.site.door.turn_away(self.transport.getPeer(), error))
+        self.loseConnection()
+
+
+def _head_too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"The request head is larger than {LONGEST_HEAD} bytes or has too many fields.")

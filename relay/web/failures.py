@@ -6,6 +6,8 @@ import math
 
 import attrs
 
+from twisted.web.http import RESPONSES
+
 from relay.dialects.base import Dialect
 from relay.errors import MethodNotAllowed, RateLimited, RelayError
 from relay.exchange import Headers
@@ -41,6 +43,21 @@ def render(error: RelayError, front: Dialect, request_id: str) -> Rendered:
         wait = _SOON
     headers = ((b"content-type", b"application/json"), *_advice(error, wait), *_rate(error), *_allow(error))
     return Rendered(error.http_status, headers, front.render_error(error, request_id))
+
+
+def as_bytes(rendered: Rendered, request_id: str) -> bytes:
+    """The answer as it goes over the wire, for a connection that is closed after it."""
+    fields = (
+        *rendered.headers,
+        (b"content-length", b"%d" % len(rendered.body)),
+        (b"server", b"relay"),
+        (b"x-request-id", request_id.encode()),
+        (b"request-id", request_id.encode()),
+        (b"connection", b"close"),
+    )
+    phrase = RESPONSES.get(rendered.status, b"Error")
+    lines = (b"HTTP/1.1 %d %s" % (rendered.status, phrase), *(b"%s: %s" % field for field in fields))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + rendered.body
 
 
 def _is_json(answer: Answer) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
 from twisted.internet.interfaces import IReactorTime
 
 from relay.errors import RelayError
-from relay.exchange import ANONYMOUS, ExchangeRecord, KeyInfo
+from relay.exchange import ExchangeRecord, KeyInfo
 from relay.interfaces import IConfiguration
 from relay.outcome import Outcome
 from relay.web.request import RelayRequest
@@ -36,41 +38,42 @@ class Reporter:
 
     def refused(self, request: RelayRequest, endpoint: str, front: str, error: RelayError) -> None:
         """A request was answered with an error before it became an exchange."""
-        status = 499 if request.gone else error.http_status
-        outcome = Outcome.CLIENT_GONE if request.gone else error.outcome
-        self._note(request, endpoint, front, status=status, outcome=outcome, error=error.code)
+        status, outcome = (499, Outcome.CLIENT_GONE) if request.gone else (error.http_status, error.outcome)
+        record = self._record(request, endpoint, front)
+        self._gateway.note(attrs.evolve(record, status=status, outcome=outcome, error=error.code))
 
     def served(self, request: RelayRequest, endpoint: str, front: str, key: KeyInfo, size: int) -> None:
         """A request was answered well, with so many bytes."""
-        self._note(request, endpoint, front, status=200, outcome=Outcome.COMPLETE, key=key, size=size)
+        self._gateway.note(attrs.evolve(self._record(request, endpoint, front), key=key, bytes_out=size))
 
-    def _note(
-        self,
-        request: RelayRequest,
-        endpoint: str,
-        front: str,
-        *,
-        status: int,
-        outcome: Outcome,
-        error: str = "",
-        key: KeyInfo = ANONYMOUS,
-        size: int = 0,
-    ) -> None:
-        duration = self._clock.seconds() - request.arrived
+    def turned_away(self, request_id: str, client: str, error: RelayError) -> None:
+        """A connection was answered with an error although no request was understood on it."""
         self._gateway.note(
             ExchangeRecord(
-                id=request.id,
-                time=self._wall() - duration,
-                method=request.method.decode("ascii") if request.method in _METHODS else "other",
-                endpoint=endpoint,
-                front=front,
-                key=key,
-                client=request.peer,
-                status=status,
-                outcome=outcome,
-                error=error,
-                duration=duration,
-                bytes_out=size,
+                id=request_id,
+                time=self._wall(),
+                method="other",
+                endpoint="other",
+                client=client,
+                status=error.http_status,
+                outcome=error.outcome,
+                error=error.code,
+                duration=0.0,
                 generation=self._configuration.snapshot.generation,
             )
+        )
+
+    def _record(self, request: RelayRequest, endpoint: str, front: str) -> ExchangeRecord:
+        duration = self._clock.seconds() - request.arrived
+        return ExchangeRecord(
+            id=request.id,
+            time=self._wall() - duration,
+            method=request.method.decode("ascii") if request.method in _METHODS else "other",
+            endpoint=endpoint,
+            front=front,
+            client=request.peer,
+            status=200,
+            outcome=Outcome.COMPLETE,
+            duration=duration,
+            generation=self._configuration.snapshot.generation,
         )

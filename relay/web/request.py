@@ -10,10 +10,12 @@ import secrets
 from typing import TYPE_CHECKING
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 
+from relay.errors import RelayError
 from relay.exchange import Headers
 from relay.web.body import ReceivingRequest
 
@@ -23,6 +25,16 @@ if TYPE_CHECKING:
 
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _BODILESS = frozenset({204, 304})
+
+
+def new_id() -> str:
+    """A request id that nobody can guess: 32 hex digits."""
+    return secrets.token_hex(16)
+
+
+def host_of(address: IAddress) -> str:
+    """The host of an address; "" for a Unix socket."""
+    return address.host if isinstance(address, IPv4Address | IPv6Address) else ""
 
 
 class RelayRequest(ReceivingRequest):
@@ -41,7 +53,7 @@ class RelayRequest(ReceivingRequest):
     defaultContentType = None
     path: bytes
     channel: RelayChannel
-    resource: IResource
+    resource: IResource | None = None
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -65,10 +77,14 @@ class RelayRequest(ReceivingRequest):
         fields = self.requestHeaders.getAllRawHeaders()
         self.headers = tuple((name.lower(), value) for name, values in fields for value in values)
         asked = self.header(b"x-request-id")
-        self.id = asked.decode() if asked and _SAFE_ID.fullmatch(asked) else secrets.token_hex(16)
-        self.prepath, self.postpath = [], self.path[1:].split(b"/")
-        self.resource = self.site.getResourceFor(self)
-        self.site.door.admit(self)
+        self.id = asked.decode() if asked and _SAFE_ID.fullmatch(asked) else new_id()
+        try:
+            self.resource = self.site.getResourceFor(self)
+            self.site.door.admit(self)
+        except RelayError:
+            raise
+        except Exception as error:
+            raise self.site.door.unexpected(self, Failure()) from error
 
     def process(self) -> None:
         """Answer: the body is stored, or the request is refused."""
@@ -94,14 +110,12 @@ class RelayRequest(ReceivingRequest):
     @property
     def peer(self) -> str:
         """The client's address for logs; "" on a Unix socket."""
-        address = self.getClientAddress()
-        return address.host if isinstance(address, IPv4Address | IPv6Address) else ""
+        return host_of(self.getClientAddress())
 
     @property
     def local(self) -> str:
         """The address that the client connected to; "" on a Unix socket."""
-        address = self.getHost()
-        return address.host if isinstance(address, IPv4Address | IPv6Address) else ""
+        return host_of(self.getHost())
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field given in lower case, or None."""
@@ -126,6 +140,8 @@ class RelayRequest(ReceivingRequest):
 
     def head(self, status: int, headers: Headers) -> None:
         """Write status and fields now; the fields that every answer carries win over the same ones here."""
+        if not self.channel.persistent:
+            self.responseHeaders.setRawHeaders(b"connection", [b"close"])
         fixed = {name.lower() for name, _ in self.responseHeaders.getAllRawHeaders()}
         self.setResponseCode(status)
         for name, value in headers:

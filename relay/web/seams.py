@@ -45,7 +45,7 @@ class Status:
         uptime: seconds since the start.
         active_requests: exchanges running now.
         buckets: rate limit buckets in use, by endpoint.
-        providers: provider name → its state in a word (``ok``); names left out are ``ok``.
+        providers: provider name → its state in a word (``ok``); names left out are ``unknown``.
         reload_failures: readings of the configuration that were refused.
         reload_error: why the last reading was refused, "" when it was good.
         degraded: what does not work although requests are served, one phrase each.

@@ -17,21 +17,19 @@ from twisted.web.server import Site
 
 from relay.dialects.registry import DIALECTS
 from relay.endpoints import FORWARDED, MODELS_PATH
-from relay.errors import UnknownPath
+from relay.errors import Overloaded, UnknownPath
 from relay.interfaces import IConfiguration, IKeyStore, IModelCatalog
 from relay.spool.disk import Disk
 from relay.web.admin import HealthResource, MetricsResource, ReadyResource, RootResource
 from relay.web.base import Door, Leaf
 from relay.web.body import Reception
-from relay.web.channel import Connections, RelayChannel, refusal
+from relay.web.channel import Connections, RelayChannel
 from relay.web.chat import DialectResource
 from relay.web.fronts import PREFIX
 from relay.web.models import ModelIndex, ModelsResource
 from relay.web.records import Reporter
 from relay.web.request import RelayRequest
 from relay.web.seams import Gateway, Introspection
-
-_BUSY = refusal(b"503 Service Unavailable", b"overloaded", b"relay has too many connections.")
 
 
 class Reactor(IReactorTime, IReactorFromThreads):
@@ -60,9 +58,13 @@ class _Busy(Protocol):
 
     transport: ITransport
 
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
     def connectionMade(self) -> None:
         """Say why."""
-        self.transport.write(_BUSY)
+        error = Overloaded("relay has too many connections.", retry_after=1.0)
+        self.transport.write(self._door.turn_away(self.transport.getPeer(), error))
         self.transport.loseConnection()
 
 
@@ -102,7 +104,7 @@ class RelaySite(Site):
     def buildProtocol(self, addr: IAddress | None) -> IProtocol:  # type: ignore[override] # Twisted names its own
         """A channel for a new connection, or a short goodbye when there are too many."""
         if self.connections.full:
-            return _Busy()
+            return _Busy(self.door)
         channel: RelayChannel = super().buildProtocol(addr)
         channel.connections, channel.reception = self.connections, self.reception
         return channel

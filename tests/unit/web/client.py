@@ -9,7 +9,7 @@ from typing import Any, cast
 import attrs
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
@@ -56,10 +56,18 @@ class MemoryGateway:
 
     def exchange(self, request: ClientRequest, sink: ISink) -> Deferred[None]:
         self.requests.append(request)
-        return maybeDeferred(self.serve, request, sink)
+        try:
+            serving = self.serve(request, sink)
+        except Exception:
+            return fail()
+        return serving if serving is not None else succeed(None)
 
     def authenticate(self, credential: Secret | None) -> Deferred[KeyInfo]:
-        return maybeDeferred(self._keys.lookup, credential)
+        return Deferred.fromCoroutine(self._owner(credential))
+
+    async def _owner(self, credential: Secret | None) -> KeyInfo:
+        found = self._keys.lookup(credential)
+        return await found if isinstance(found, Deferred) else found
 
     def note(self, record: ExchangeRecord) -> None:
         self.records.append(record)
@@ -230,8 +238,3 @@ def raw(
         all_fields.append(("Content-Length", str(len(body))))
     lines = [f"{method} {path} HTTP/{version}", *(f"{name}: {value}" for name, value in (*all_fields, *fields))]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
-
-
-def done() -> Deferred[None]:
-    """A Deferred that has fired."""
-    return succeed(None)
