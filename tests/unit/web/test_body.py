@@ -150,7 +150,7 @@ class ReceivingTests(SynchronousTestCase):
 
     def connect(self) -> ReceivingChannel:
         """A new connection to the site."""
-        channel = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        channel: ReceivingChannel = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         self.transport = StringTransport()
         channel.makeConnection(self.transport)
         return channel
