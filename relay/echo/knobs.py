@@ -86,9 +86,7 @@ class Knobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ValueError: the combination says two things at once; names the knobs.
         """
         ends = [
-            name
-            for name in ("status", "cut_after", "stall_after", "error_after", "disconnect")
-            if getattr(self, name) not in (None, False)
+            name for name in ("status", "cut_after", "stall_after", "error_after", "disconnect") if self.turned(name)
         ]
         if len(ends) > 1:
             raise ValueError(f"{' and '.join(ends)} exclude each other")
@@ -96,6 +94,11 @@ class Knobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("error is the message of status or error_after; give one of them")
         if self.retry_after is not None and self.status is None:
             raise ValueError("retry_after is a header of the error answer; give status as well")
+
+    def turned(self, name: str) -> bool:
+        """Whether one of the knobs that are None or False by default is turned; 0 and "" are."""
+        value: object = getattr(self, name)
+        return value is not None and value is not False
 
     @property
     def fault(self) -> Fault | None:

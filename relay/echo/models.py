@@ -10,7 +10,7 @@ import msgspec
 from relay.echo.faults import Shape
 from relay.errors import UnknownModel
 
-MODELS = ("echo", "echo-mini")
+MODELS = ("echo-1", "echo-embed-1", "echo-audio-1")
 _CREATED = 1_767_225_600
 _CREATED_TEXT = "2026-01-01T00:00:00Z"
 

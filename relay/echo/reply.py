@@ -47,7 +47,7 @@ def refuse(knobs: Knobs, *names: str, why: str = "does nothing on this endpoint"
         InvalidRequest: one of those named is turned.
     """
     for name in names:
-        if getattr(knobs, name) not in (None, False):
+        if knobs.turned(name):
             raise InvalidRequest(f"echo.{name} {why}.", param=f"echo.{name}")
 
 
