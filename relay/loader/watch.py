@@ -133,8 +133,8 @@ class Configuration(Service):
         self.snapshot = snapshot
         self.last_error = ""
         self.log.info("configuration reloaded", generation=snapshot.generation, providers=list(snapshot.providers))
-        for warning in snapshot.warnings:
-            self.log.warn("configuration: {warning}", warning=warning)  # noqa: G010 - Twisted's name
+        for notice in snapshot.warnings:
+            self.log.warn("configuration: {notice}", notice=notice)  # noqa: G010 - Twisted's name
         for callback in self._subscribers:
             try:
                 callback(snapshot)

@@ -1,0 +1,135 @@
+"""Where keys come from, and that they stay hidden."""
+
+from __future__ import annotations
+
+from relay.provider import AuthScheme
+from tests.unit.loader.folder import FolderTestCase
+
+_KEY = "sk-live-4f9a1c77de02b8"
+
+
+class ProviderKeyTests(FolderTestCase):
+    """``auth``."""
+
+    def test_environment(self) -> None:
+        """The variable's value is the key; blanks around it do not count."""
+        auth = self.provider({"K": f" {_KEY}\n"}, auth={"scheme": "x-api-key", "env": "K"}).auth
+        assert auth.credential is not None
+        self.assertEqual((auth.scheme, auth.credential.reveal()), (AuthScheme.X_API_KEY, _KEY))
+        self.assertEqual(auth.source, "environment variable K")
+
+    def test_notSet(self) -> None:
+        """A variable that is unset or blank leaves no key, and its name for messages."""
+        for environ in ({}, {"K": ""}, {"K": " "}):
+            auth = self.provider(environ, auth={"env": "K"}).auth
+            self.assertEqual((auth.credential, auth.source), (None, "environment variable K"))
+
+    def test_file(self) -> None:
+        """A key file is found beside the file that names it, and is watched."""
+        self.write("keys/k.txt", f"{_KEY}\n")
+        self.write("p.json", {"baseUrl": "x", "auth": {"scheme": "query", "parameter": "k", "file": "keys/k.txt"}})
+        snapshot = self.load("p")
+        auth = snapshot.first.auth
+        assert auth.credential is not None
+        self.assertEqual((auth.credential.reveal(), auth.parameter), (_KEY, "k"))
+        self.assertEqual(auth.source, f"file {self.folder / 'keys' / 'k.txt'}")
+        self.assertIn(str(self.folder / "keys" / "k.txt"), snapshot.files)
+
+    def test_badFiles(self) -> None:
+        """An empty key file, and one that holds no key, are errors that do not show it."""
+        self.write("p.json", {"baseUrl": "x", "auth": {"file": "k.txt"}})
+        for content, says in (
+            (" \n", "is empty"),
+            (f"{_KEY}\n{_KEY}", "holds a blank, a control character"),
+            (f"{_KEY}ü", "holds a blank, a control character"),
+            ("k" * 70_000, "larger than 65536 bytes"),
+        ):
+            self.write("k.txt", content)
+            line = self.refused("p")
+            self.assertIn("p.json: $.auth.file: ", line)
+            self.assertIn(says, line)
+            self.assertNotIn(_KEY, line)
+        (self.folder / "k.txt").write_bytes(b"\xff\xfe")
+        self.assertIn("holds a blank, a control character", self.refused("p"))
+
+    def test_hidden(self) -> None:
+        """Neither the snapshot's text nor its parts' shows a key; the redactor is told of all."""
+        self.write("p.json", {"baseUrl": "x", "auth": {"env": "A"}})
+        self.write("q.json", {"baseUrl": "x", "headers": {"Authorization": "Bearer header-key-1"}})
+        snapshot = self.load(
+            "p",
+            "q",
+            config={"clientKeys": [{"name": "ci", "env": "C"}]},
+            environ={"A": _KEY, "C": "client-key-1", "DEFAULT_API_KEY": "default-key-1"},
+        )
+        shown = repr((snapshot.providers["p"], snapshot.client_keys, snapshot.default_key))
+        for key in (_KEY, "client-key-1", "default-key-1"):
+            self.assertNotIn(key, shown)
+        self.assertEqual(
+            {secret.reveal() for secret in snapshot.secrets()}, {_KEY, "client-key-1", "default-key-1", "header-key-1"}
+        )
+
+
+class HeaderKeyTests(FolderTestCase):
+    """A key in a header, as the predecessor's users have it."""
+
+    def test_warned(self) -> None:
+        """It is accepted, sent, and warned of, without being shown."""
+        self.write("p.json", {"baseUrl": "x", "headers": {"Authorization": f"Bearer {_KEY}"}})
+        snapshot = self.load("p")
+        self.assertEqual(snapshot.first.headers, (("authorization", f"Bearer {_KEY}"),))
+        self.assertIn("p.json: $.headers.Authorization: a key in a file", snapshot.warnings[0])
+        self.assertNotIn(_KEY, snapshot.warnings[0])
+
+    def test_fromVariable(self) -> None:
+        """A key that a header takes from the environment is no secret in a file."""
+        self.write("p.json", {"baseUrl": "x", "vars": {"K": {"env": "K"}}, "headers": {"api-key": "${K}"}})
+        snapshot = self.load("p", environ={"K": _KEY})
+        self.assertEqual(snapshot.first.headers, (("api-key", _KEY),))
+        self.assertEqual(snapshot.warnings, ())
+
+    def test_atAnEndpoint(self) -> None:
+        """The same holds for an endpoint's headers; beside ``auth.env`` it is refused."""
+        endpoints = {"/rerank": {"headers": {"X-Api-Key": _KEY}}}
+        self.write("p.json", {"baseUrl": "x", "endpoints": endpoints})
+        self.assertIn(
+            '$.endpoints["/rerank"].headers.X-Api-Key: a key in'.replace(".X-Api-Key", '["X-Api-Key"]'),
+            self.load("p").warnings[0],
+        )
+        self.write("p.json", {"baseUrl": "x", "endpoints": endpoints, "auth": {"env": "K"}})
+        self.assertIn('$.endpoints["/rerank"].headers["X-Api-Key"]: expected one credential', self.refused("p"))
+
+
+class ClientKeyTests(FolderTestCase):
+    """``clientKeys`` and ``DEFAULT_API_KEY``."""
+
+    def test_sources(self) -> None:
+        """Keys come from the environment or from files beside the config file."""
+        self.write("good.json", {"baseUrl": "x"})
+        self.write("ci.key", "client-key-2\n")
+        snapshot = self.load(
+            "good",
+            config={"clientKeys": [{"name": "a", "env": "K"}, {"name": "ci", "file": "ci.key"}]},
+            environ={"K": "client-key-1", "DEFAULT_API_KEY": "default-key"},
+        )
+        self.assertEqual(
+            [(key.name, key.secret.reveal()) for key in snapshot.client_keys],
+            [("a", "client-key-1"), ("ci", "client-key-2")],
+        )
+        self.assertEqual(snapshot.default_key and snapshot.default_key.reveal(), "default-key")
+
+    def test_defaultKeyBlank(self) -> None:
+        """A blank ``DEFAULT_API_KEY`` is none."""
+        self.write("good.json", {"baseUrl": "x"})
+        self.assertIsNone(self.load("good", environ={"DEFAULT_API_KEY": " "}).default_key)
+
+    def test_providerWithoutAnyKey(self) -> None:
+        """Where clients' keys stay here, a provider without a key is warned of."""
+        self.write("good.json", {"baseUrl": "x", "auth": {"env": "P"}})
+        self.write("open.json", {"baseUrl": "x", "auth": {"scheme": "none"}})
+        config = {"clientKeys": [{"name": "a", "env": "K"}]}
+        environ = {"K": "client-key-1"}
+        warnings = self.load("good", "open", config=config, environ=environ).warnings
+        self.assertEqual(warnings, ("provider 'good' has no key: set environment variable P or DEFAULT_API_KEY",))
+        for more in ({"P": "provider-key"}, {"DEFAULT_API_KEY": "default-key"}):
+            self.assertEqual(self.load("good", "open", config=config, environ={**environ, **more}).warnings, ())
