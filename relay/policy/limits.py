@@ -72,13 +72,14 @@ def take(bucket: Bucket | None, rule: RateLimit, now: float) -> Decision:
     bucket = Bucket(rule, float(rule.burst), now) if bucket is None else _refill(bucket, rule, now)
     admitted = bucket.tokens >= 1 - _SLACK
     if admitted:
-        bucket = attrs.evolve(bucket, tokens=bucket.tokens - 1)
+        bucket = Bucket(rule, bucket.tokens - 1, bucket.updated)
+    rate = _rate(rule)
     return Decision(
         bucket=bucket,
         admitted=admitted,
         remaining=math.floor(bucket.tokens + _SLACK),
-        retry_after=max(0.0, 1 - bucket.tokens) / _rate(rule),
-        reset=(rule.burst - bucket.tokens) / _rate(rule),
+        retry_after=max(0.0, 1 - bucket.tokens) / rate,
+        reset=(rule.burst - bucket.tokens) / rate,
     )
 
 

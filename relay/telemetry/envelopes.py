@@ -61,6 +61,11 @@ class _Posted(Transport):
         data = envelope.serialize()
         self._reactor.callFromThread(self._begin, data)
 
+    @property
+    def full(self) -> bool:
+        """Whether an envelope would be dropped now."""
+        return self._closed or self._under_way >= _MOST_AT_ONCE
+
     def close(self) -> Deferred[None]:
         """Take nothing more; fires when nothing is under way."""
         self._closed = True
@@ -71,7 +76,7 @@ class _Posted(Transport):
         return self._idle
 
     def _begin(self, data: bytes) -> None:
-        if self._closed or self._under_way >= _MOST_AT_ONCE:
+        if self.full:
             return
         self._under_way += 1
         Deferred.fromCoroutine(self._send(data)).addBoth(self._sent)
@@ -131,7 +136,9 @@ class Envelopes:
         )
 
     def send_failure(self, failure: Failure, *, level: str, tags: Mapping[str, str]) -> None:
-        """Send an exception with its traceback."""
+        """Send an exception with its traceback, unless so many are under way that it would be dropped."""
+        if self._transport.full:
+            return
         trace = cast("TracebackType | None", failure.getTracebackObject())
         error = failure.value if failure.value is not None else RuntimeError("no exception")
         event, hint = event_from_exception(

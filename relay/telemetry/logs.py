@@ -164,7 +164,7 @@ def _exchange_json(line: ExchangeLine) -> bytes:
     """The line in the fast way where that is plain ASCII of ordinary length, else in the careful one."""
     try:
         data = msgspec.json.encode(line)
-    except OverflowError:  # a provider counted more than 2**64 tokens
+    except (OverflowError, UnicodeEncodeError):  # more than 2**64 tokens, or half a character
         data = b""
     if 0 < len(data) < _SURELY_SHORT and data.isascii() and b"\x7f" not in data:
         return data + b"\n"

@@ -131,6 +131,7 @@ def severity(error: BaseException | None) -> str:
 
 
 def _tags(event: LogEvent, failure: Failure) -> dict[str, str]:
-    """The tags that an event has: those of its fields that name an exchange, and the kind of error."""
-    tags = {name: str(event[name]) for name in ("request_id", "endpoint", "provider") if event.get(name)}
+    """The kind of error, and what the event says about the exchange that it happened in."""
+    names = {"exchange": "request_id", "endpoint": "endpoint", "provider": "provider"}
+    tags = {tag: str(event[field]) for field, tag in names.items() if event.get(field)}
     return {**tags, "error_type": type(failure.value).__name__}

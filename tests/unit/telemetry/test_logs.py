@@ -6,7 +6,7 @@ import json
 from io import BytesIO
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from twisted.internet.task import Clock
@@ -175,6 +175,7 @@ class ExchangeLogTests(SynchronousTestCase):
         self.assertEqual(json.loads(_one_line(LogFormat.JSON, forged))["model"], FORGERY)
 
     @given(st.text(st.characters(), max_size=256))
+    @example("\ud83d")
     def test_anyModelMakesOneLine(self, model: str) -> None:
         """Whatever characters a model's name has, the line is one object that gives it back."""
         line = _one_line(LogFormat.JSON, settled(model=model))

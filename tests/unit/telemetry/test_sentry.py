@@ -138,7 +138,7 @@ class SentryTests(SynchronousTestCase):
         try:
             inner(KEY)
         except KeyError:
-            self.log.failure("unexpected", request_id="r1", endpoint="/v1/messages", provider="anthropic", other="x")
+            self.log.failure("unexpected", exchange="r1", endpoint="/v1/messages", provider="anthropic", other="x")
         (event,) = self.events()
         self.assertEqual((event["level"], event["release"], event["environment"]), ("error", "relay@1.2.3", "staging"))
         self.assertEqual(
@@ -180,7 +180,7 @@ class SentryTests(SynchronousTestCase):
                 except ValueError as cause:
                     raise RuntimeError(f"refused {form}") from cause
             except RuntimeError:
-                self.log.failure("unexpected", request_id=form)
+                self.log.failure("unexpected", exchange=form)
         self.assertEqual(len(self.events()), len(encodings(KEY)))
         for _, _, body in self.posts:
             for form in encodings(KEY):
@@ -247,6 +247,8 @@ class SentryTests(SynchronousTestCase):
         self.hold = True
         for _ in range(100):
             self.sentry.alert(Alert("openai", 5, 12.3, "x"))
+        self.assertEqual(len(self.events()), 16)
+        self.log.failure("unexpected", self.failure(ValueError("x")))
         self.assertEqual(len(self.events()), 16)
         for answer in self.answers:
             answer.callback(200)
