@@ -25,19 +25,22 @@ from relay.version import VERSION
 _FORMATS = ("json", "text")
 DEFAULT_PORT = 8000
 
+_EXAMPLES = """
+Without any key:
+  twistd -n relay --provider=echo
+With a provider, or several:
+  OPENAI_API_KEY=... twistd -n relay --provider=openai
+  twistd -n relay --provider=openai --provider=anthropic
+
+Options of twistd itself (-n, --logfile, --pidfile) go before the word 'relay'.
+"""
+
 
 class Options(usage.Options):
     """Options of ``twistd relay``."""
 
     synopsis = "[options]"
-    longdesc = """\
-A streaming gateway in front of language-model providers.
-
-Try it without any key:   twistd -n relay --provider=echo
-With a provider:          OPENAI_API_KEY=... twistd -n relay --provider=openai
-Several providers:        twistd -n relay --provider=openai --provider=anthropic
-
-Options of twistd itself (-n, --logfile, --pidfile) go before the word 'relay'."""
+    longdesc = "A streaming gateway in front of language-model providers."
 
     optFlags = [["check", None, "Validate the configuration, say what was found, and exit."]]  # noqa: RUF012
     optParameters = [  # noqa: RUF012
@@ -54,10 +57,7 @@ Options of twistd itself (-n, --logfile, --pidfile) go before the word 'relay'."
         self._listen: list[str] = []
 
     def opt_provider(self, name: str) -> None:
-        """Provider to serve: a name from the provider files, or the path of one.
-
-        Repeatable; the first is the default, NAME/model addresses one of several.
-        """
+        """Provider to serve: its name, or the path of its file. Repeatable; NAME/model addresses one of several."""
         self._providers.append(name)
 
     def opt_transformer_dir(self, directory: str) -> None:
@@ -67,6 +67,10 @@ Options of twistd itself (-n, --logfile, --pidfile) go before the word 'relay'."
     def opt_listen(self, endpoint: str) -> None:
         """Twisted endpoint string, such as tcp:8000:interface=127.0.0.1 or unix:/run/relay.sock. Repeatable."""
         self._listen.append(endpoint)
+
+    def getUsage(self, width: int | None = None) -> str:
+        """All options, then examples, whose lines stay as they are."""
+        return f"{usage.Options.getUsage(self, width)}{_EXAMPLES}"
 
     def opt_version(self) -> NoReturn:
         """Print relay's version and exit."""
@@ -179,9 +183,9 @@ def fail(message: str) -> NoReturn:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A taken port is found after twistd has taken over: tell it in one line there, too."""
+    """A taken port is found after twistd has taken over, and stderr with it: tell it in one line there, too."""
     if isinstance(error, ConfigError):
-        sys.stderr.write(f"relay: {error}\n")
+        (sys.__stderr__ or sys.stderr).write(f"relay: {error}\n")
     else:
         sys.__excepthook__(kind, error, trace)
 

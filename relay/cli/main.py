@@ -29,7 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments[:1] == ["check"]:
         from relay.tap import Options
 
-        Options().parseOptions(["--check", *arguments[1:]])
+        options = Options()
+        options.synopsis = "Usage: relay check [options]"
+        options.parseOptions(["--check", *arguments[1:]])
         return 0
     if arguments in (["--version"], ["version"]):
         sys.stdout.write(f"relay {VERSION}\n")

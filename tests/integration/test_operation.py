@@ -224,7 +224,7 @@ class LeavingTests(OperationCase):
         wait_until(lambda: len(self.exchanges(server)) == 6, "the exchanges are settled", 5)
         self.assertEqual([line["outcome"] for line in self.exchanges(server)[1:]], ["client_gone"] * 5)
         wait_until(lambda: self.descriptors(server) <= before, "the descriptors are given back", 5)
-        self.assertEqual(self.health(server)["activeRequests"], 1)  # the one that asks
+        self.assertEqual(self.health(server)["activeRequests"], 0)
 
     def test_clientThatEndsItsOwnSide(self) -> None:
         """A tidy close of the whole connection counts as leaving, too."""
