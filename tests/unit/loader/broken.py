@@ -282,6 +282,7 @@ SENSE = {
     "auth sigv4": odd("$.auth.scheme", "does not serve scheme sigv4 yet", auth={"scheme": "sigv4"}),
     "auth gcp": odd("$.auth.scheme", "does not serve scheme gcp yet", auth={"scheme": "gcp"}),
     "auth no file": odd("$.auth.file", "cannot be read: no such file", auth={"file": "missing.key"}),
+    "auth null character": odd("$.auth.file", "holds a null character", auth={"file": "a\0b"}),
     "auth folder": odd("$.auth.file", "not a regular file", auth={"file": "."}),
     "auth twice": odd(
         "$.headers.Authorization", "expected one credential", headers={"Authorization": KEY}, auth={"env": "A"}
@@ -358,6 +359,7 @@ CONFIG = {
     ),
     "config no such provider": odd_config("$.providers[0]", "unknown provider 'goood'", "good", providers=["goood"]),
     "config no such file": odd_config("$.providers[0]", "there is no provider file", providers=["./none.json"]),
+    "config null character": odd_config("$.providers[0]", "there is no provider file", providers=["./a\0.json"]),
     "config no such base": odd_config("$.providers[0].file", "unknown provider 'x-y-z'", providers=[{"file": "x-y-z"}]),
     "config hidden": odd_config("$.providers[0]", "unknown provider '_schema'", providers=["_schema"]),
     "config entry of nothing": odd_config("$.providers[0]", "expected 'file'", providers=[{"name": "good"}]),
