@@ -64,12 +64,7 @@ class Attempt:
         request = self._plan.upstream
         if request.stream:
             self._deliver().start_heartbeats()
-        try:
-            response = await self._upstream.send(request)
-            await self._take(response)
-        finally:
-            if not isinstance(request.body, bytes):
-                request.body.close()
+        await self._take(await self._upstream.send(request))
 
     async def _take(self, response: IUpstreamResponse) -> None:
         self._running.upstream_id = forward.upstream_id(response.headers)

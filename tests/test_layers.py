@@ -22,7 +22,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("loader", "runtime", "upstream", "store", "telemetry", "echo", "spool"), 5),
     **dict.fromkeys(("gateway", "planning", "attempt", "running", "delivery"), 6),
     "web": 7,
-    **dict.fromkeys(("tap", "settings", "service", "workers", "cli"), 8),
+    **dict.fromkeys(("tap", "settings", "service", "listening", "workers", "cli"), 8),
 }
 """First name below ``relay`` → layer. A module may import from lower layers, and inside its own package."""
 
