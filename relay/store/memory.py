@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from heapq import heappop, heappush
 
 import attrs
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from relay.config import Snapshot
@@ -23,6 +25,8 @@ _Id = tuple[str, str]
 _SWEEP = 4
 """Full buckets looked for at each request; more than one, so that the sweep overtakes the growth."""
 
+_TELL_EVERY = 60.0
+
 
 @implementer(ILimiter)
 class MemoryLimiter:
@@ -32,7 +36,7 @@ class MemoryLimiter:
     that are due. Every bucket has exactly one entry in a heap, under a time before which
     it cannot be full; an entry whose bucket has been used since goes back under the new
     time. Beyond ``cap`` buckets the one that is nearest to full goes, which forgives the
-    least.
+    least; the log tells of that once a minute.
 
     Args:
         clock: monotonic seconds.
@@ -42,12 +46,15 @@ class MemoryLimiter:
         dropped: buckets given up for the cap before they were full.
     """
 
+    _log = Logger()
+
     def __init__(self, clock: Callable[[], float], cap: int = 100_000) -> None:
         self._clock = clock
         self._cap = cap
         self._buckets: dict[_Id, Bucket] = {}
         self._active: dict[str, int] = {}
         self._due: list[tuple[float, _Id]] = []
+        self._told = -math.inf
         self.dropped = 0
 
     def check(self, endpoint: str, key: str, rule: RateLimit) -> LimitState | None:
@@ -60,7 +67,7 @@ class MemoryLimiter:
         known = self._buckets.get(where)
         decision = take(known, rule, now)
         if known is None:
-            self._add(where, decision.bucket)
+            self._add(where, decision.bucket, now)
         else:
             self._buckets[where] = decision.bucket
         if not decision.admitted:
@@ -77,9 +84,12 @@ class MemoryLimiter:
         self._sweep(self._clock(), len(self._due))
         return dict(self._active)
 
-    def _add(self, where: _Id, bucket: Bucket) -> None:
-        while len(self._buckets) >= self._cap:
+    def _add(self, where: _Id, bucket: Bucket, now: float) -> None:
+        if len(self._buckets) >= self._cap:
             self._give_up_one()
+            if now - self._told >= _TELL_EVERY:
+                self._told = now
+                self._log.warn("more clients than rate limit buckets", buckets=self._cap, dropped=self.dropped)
         self._buckets[where] = bucket
         self._active[where[0]] = self._active.get(where[0], 0) + 1
         heappush(self._due, (bucket.full_at, where))

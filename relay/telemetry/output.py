@@ -40,7 +40,8 @@ class LogOutput(Service):
     Lines that can wait are appended; a line that cannot is written at once, after those
     that came before it. While the service does not run (before start, after stop)
     nothing waits. A line that cannot be written is counted and forgotten: a full disk
-    stops no exchange. Threads may write, too: Twisted's loggers are used on all of them.
+    stops no exchange. When writing works again, a line tells how many were. Threads may
+    write, too: Twisted's loggers are used on all of them.
 
     Args:
         stream: where the bytes go.
@@ -62,6 +63,7 @@ class LogOutput(Service):
         self._limit = limit
         self._waiting: list[bytes] = []
         self._size = 0
+        self._untold = 0
         self._lock = threading.RLock()
         self._timer = LoopingCall(self.flush)
         self._timer.clock = clock
@@ -104,6 +106,11 @@ class LogOutput(Service):
                 self._stream.flush()
             except (OSError, ValueError):  # a full disk, a closed pipe, a closed file
                 self.lost += len(waiting)
+                self._untold += len(waiting)
+                return
+            if self._untold:
+                untold, self._untold = self._untold, 0
+                self._log.warn("log lines were lost", lines=untold)
 
     def rotate(self) -> None:
         """Put the file aside and begin a new one; where another program has done that already, only begin."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -88,13 +89,15 @@ class MemoryLimiterTests(SynchronousTestCase):
         self.assertEqual(self.limiter.dropped, 0)
 
     def test_cap(self) -> None:
-        """The number of buckets is bounded; the one nearest to full goes first, and that is counted."""
+        """The number of buckets is bounded; the one nearest to full goes first, and that is told."""
         limiter = MemoryLimiter(self.clock.seconds, cap=3)
         slow = RateLimit(requests_per_minute=1, burst=2)
         limiter.check(CHAT, "victim", slow)
         limiter.check(CHAT, "victim", slow)
-        for number in range(20):
-            limiter.check(CHAT, f"junk-{number}", self.rule)
+        with capturedLogs() as logged:
+            for number in range(20):
+                limiter.check(CHAT, f"junk-{number}", self.rule)
+        self.assertEqual([event["log_format"] for event in logged], ["more clients than rate limit buckets"])
         self.assertRaises(RateLimited, limiter.check, CHAT, "victim", slow)
         self.assertEqual((limiter.active(), limiter.dropped), ({CHAT: 3}, 18))
 

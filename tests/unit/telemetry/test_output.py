@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from relay.errors import ConfigError
@@ -80,14 +81,18 @@ class LogOutputTests(SynchronousTestCase):
         self.assertEqual(stream.getvalue(), b"early\n")
 
     def test_fullDisk(self) -> None:
-        """Lines that cannot be written are counted and do not pile up; later ones are written again."""
+        """Lines that cannot be written are counted and do not pile up; later ones are written, and one tells."""
         disk = FullDisk()
         output = LogOutput(disk, self.clock)
-        for _ in range(3):
-            output.write(b"lost\n")
-        disk.full = False
-        output.write(b"kept\n")
-        self.assertEqual((output.lost, disk.data), (3, b"kept\n"))
+        with capturedLogs() as logged:
+            for _ in range(3):
+                output.write(b"lost\n")
+            self.assertEqual(list(logged), [])
+            disk.full = False
+            output.write(b"kept\n")
+            output.write(b"kept\n")
+        self.assertEqual((output.lost, disk.data), (3, b"kept\nkept\n"))
+        self.assertEqual([(event["log_format"], event["lines"]) for event in logged], [("log lines were lost", 3)])
 
     def test_closedStream(self) -> None:
         """A stream that somebody closed stops nothing."""
