@@ -20,7 +20,8 @@ def merge(found: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Which provider serves which model name.
 
     A bare name belongs to the first provider that has it. With several providers each
-    model can also be addressed as ``NAME/model``.
+    model can also be addressed as ``NAME/model``; where a model's own name begins like
+    that, only so.
 
     Args:
         found: provider name → model names, both in the order of choice.
@@ -29,14 +30,16 @@ def merge(found: Mapping[str, Sequence[str]]) -> dict[str, str]:
         Model name → provider name, bare names first.
     """
     owners: dict[str, str] = {}
+    full: dict[str, str] = {}
     for provider, models in found.items():
         for model in models:
-            owners.setdefault(model, provider)
-    if len(found) > 1:
-        for provider, models in found.items():
-            for model in models:
-                owners.setdefault(f"{provider}/{model}", provider)
-    return owners
+            prefix, slash, _ = model.partition("/")
+            shadowed = bool(slash) and prefix in found
+            if not shadowed:
+                owners.setdefault(model, provider)
+            if shadowed or len(found) > 1:
+                full[f"{provider}/{model}"] = provider
+    return {**owners, **full}
 
 
 def openai_model(model: str, provider: str) -> dict[str, object]:

@@ -45,6 +45,7 @@ class RequestSink:
         self._patience = patience
         self._waiting: deque[bytes] = deque()
         self._full = False
+        self._holding = False  # whether the producer has been paused
         self._ending = False
         self._over = False
         self._deadline: IDelayedCall | None = None
@@ -100,10 +101,11 @@ class RequestSink:
         if self._producer is not None:
             raise RuntimeError("A producer is registered already.")
         self._producer = producer
+        self._holding = False
         if self.gone:
             producer.stopProducing()
         elif self._full:
-            producer.pauseProducing()
+            self._hold()
 
     def unregisterProducer(self) -> None:
         """Undo `registerProducer`. Idempotent."""
@@ -115,15 +117,15 @@ class RequestSink:
             return
         self._full = True
         self._deadline = self._clock.callLater(self._patience, self._stalled)
-        if self._producer is not None:
-            self._producer.pauseProducing()
+        self._hold()
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty: hand on what waits, then let the producer go on."""
         self._full = False
         self._stop_deadline()
         self._drain()
-        if not self._full and self._producer is not None:
+        if not self._full and self._holding and self._producer is not None:
+            self._holding = False
             self._producer.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -131,6 +133,11 @@ class RequestSink:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
+
+    def _hold(self) -> None:
+        if self._producer is not None and not self._holding:
+            self._holding = True
+            self._producer.pauseProducing()
 
     def _drain(self) -> None:
         while self._waiting and not self._full and not self.gone:

@@ -11,7 +11,7 @@ import attrs
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -152,6 +152,11 @@ class Connection:
 
     def reply(self, *, head: bool = False) -> Reply:
         return parse(self.data, head=head)
+
+    @property
+    def producer(self) -> IPushProducer:
+        """What the transport tells about its buffer."""
+        return cast("IPushProducer", self.transport.producer)
 
     @property
     def cut(self) -> bool:
