@@ -46,7 +46,7 @@ class Upstream:
         locate: Callable[[Origin], Origin] = _itself,
         trust: IOpenSSLTrustRoot | None = None,
         idle_limit: int = 1000,
-        idle_seconds: int = 55,
+        idle_seconds: float = 55.0,
     ) -> None:
         policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS(trust), _TLS_HOSTS)
         self._locate = locate

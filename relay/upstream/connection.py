@@ -192,6 +192,8 @@ class Connection(HTTP11ClientProtocol):
         if self._request is not None and (rest or lease is None or not lease.head.keep):
             self._request.persistent = False
         self._stop_dropping()
+        if self.state == "ABORTING":
+            return  # the body ended with the connection, which is being closed
         super()._finishResponse(rest)
         if self.state == "TRANSMITTING_AFTER_RECEIVING_RESPONSE":
             self.drop()  # the provider has said its last word; the rest of the upload is no use

@@ -104,10 +104,10 @@ class Pool(HTTPConnectionPool):
             commonly close at 60 s, and a request must not meet that moment.
     """
 
-    def __init__(self, reactor: IReactorTime, idle_limit: int, idle_seconds: int) -> None:
+    def __init__(self, reactor: IReactorTime, idle_limit: int, idle_seconds: float) -> None:
         super().__init__(reactor, persistent=True)  # type: ignore[no-untyped-call]  # Twisted leaves it untyped
         self.maxPersistentPerHost = idle_limit
-        self.cachedConnectionTimeout = idle_seconds
+        self.cachedConnectionTimeout = idle_seconds  # type: ignore[assignment]  # passed to callLater only
         self.retryAutomatically = False
         self._clock = reactor
         self._open: set[Connection] = set()
