@@ -60,7 +60,7 @@ def find(name: str, sources: Sources, files: Files) -> Path | None:
     """The file of a named provider, or None.
 
     Searched are the folders given with ``--transformer-dir``, in their order, then the
-    files installed with relay, then those of a checkout.
+    files that come with relay.
 
     Args:
         name: the provider's name.
@@ -90,13 +90,11 @@ def _given(sources: Sources) -> Iterator[Path]:
 
 
 def _shipped() -> Iterator[Path]:
+    """The folders with the files that come with relay: installed ones, or those of a checkout."""
     try:
         installed = resources.files("relay.transformer")
     except ModuleNotFoundError:
-        installed = None
-    if installed is not None:
+        yield Path(relay.__file__).parent.parent / "transformer"
+    else:
         # A package without code of its own is a set of folders, not one path.
         yield from sorted({Path(str(entry)).parent for entry in installed.iterdir() if entry.name.endswith(_SUFFIX)})
-    checkout = Path(relay.__file__).parent.parent / "transformer"
-    if checkout.is_dir():
-        yield checkout

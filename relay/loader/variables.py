@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import attrs
 from msgspec import UNSET
 
-from relay.loader.place import Place, nearest
+from relay.loader.place import Place, nearest, one_line
 from relay.schema.provider import VarFile
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)(\}?)")
+_LONGEST_NAME = 80
 
 
 @attrs.frozen
@@ -62,7 +63,8 @@ class Variables:
             if not closed:
                 raise place.error("expected '}' after '${' and a name")
             if name not in self.declared:
-                raise place.error(f"${{{name}}} is not declared in 'vars'", nearest(name, self.declared))
+                shown = one_line(name[:_LONGEST_NAME])
+                raise place.error(f"${{{shown}}} is not declared in 'vars'", nearest(name, self.declared))
             return self._value(name)
 
         return _REFERENCE.sub(value, text)

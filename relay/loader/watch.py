@@ -10,6 +10,7 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from relay.config import Snapshot
@@ -147,5 +148,5 @@ class Configuration(Service):
             return ()
         return ("'listen' or 'port' has changed; relay goes on listening where it does until it is restarted",)
 
-    def _watch_failed(self, failure: object) -> None:
-        self.log.error("the watch on configuration files has stopped: {failure}", failure=failure)
+    def _watch_failed(self, failure: Failure) -> None:
+        self.log.failure("the watch on configuration files has stopped", failure)

@@ -219,6 +219,7 @@ SENSE = {
     "var undeclared": odd(
         "$.baseUrl", "${HOTS} is not declared", "HOST", baseUrl="https://${HOTS}/", vars={"HOST": "a"}
     ),
+    "var line break": odd("$.baseUrl", "${a\\x0ab} is not declared", baseUrl="https://${a\nb}"),
     "var open": odd("$.baseUrl", "expected '}'", baseUrl="https://${HOST/v1", vars={"HOST": "a"}),
     "var not set": odd(
         "$.vars.HOST", "environment variable H is not set", baseUrl="https://${HOST}", vars={"HOST": {"env": "H"}}

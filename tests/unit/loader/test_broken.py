@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import jsonschema
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,7 +19,9 @@ from relay.schema.config import ConfigFile
 from relay.schema.provider import ProviderFile
 from relay.schema.publish import json_schema
 from tests.unit.loader.broken import CONFIG, KEY, SENSE, SHAPE, TEXT, Broken
+from tests.unit.schema.documents import ANYTHING, RICH, changed, positions
 
+_ODD = ("${A}", "${", "http://[", "%", "x://", "{model}", "https://{model}")
 _GOOD = '{"baseUrl": "https://api.example"}'
 
 
@@ -130,3 +135,20 @@ class BrokenTests(SynchronousTestCase):
         os.mkfifo(path)
         error = self.assertRaises(ConfigError, load, Sources((str(path),)), {})
         self.assertIn("not a regular file", str(error))
+
+    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
+    @given(
+        keys=st.sampled_from(positions(RICH)),
+        value=ANYTHING | st.sampled_from(("${A}", "${", "http://[", "%", "x://", "{model}")),
+    )
+    def test_nothingButConfigError(self, keys: tuple[Any, ...], value: object) -> None:
+        """Whatever stands anywhere in a provider file, it loads or is refused in one line."""
+        path = self.folder / "wrong.json"
+        document = {key: member for key, member in changed(RICH, keys, value).items() if key != "prices"}
+        path.write_text(json.dumps(document), "utf-8")
+        try:
+            load(Sources((str(path),)), {"K": KEY})
+        except ConfigError as error:
+            self.assertTrue(str(error).startswith(f"{path}: $"), str(error))
+            self.assertTrue(str(error).isprintable(), str(error))
+            self.assertNotIn(KEY, str(error))

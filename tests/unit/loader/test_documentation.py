@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-import relay
 from relay.loader.snapshot import Sources, load
 from relay.schema.config import ClientKeyFile, ConfigFile, ConfigTimeoutsFile, ServerFile
 from relay.schema.provider import (
@@ -28,7 +27,7 @@ from relay.schema.publish import NOT_SERVED
 from tests.unit.loader.folder import FolderTestCase
 from tests.unit.loader.test_snapshot import SHIPPED
 
-_PAGE = (Path(relay.__file__).parent.parent / "docs" / "configuration.md").read_text("utf-8")
+_PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
 _BLOCK = re.compile(r'^```json title="([^"]+)"\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 _ROW = re.compile(r"^\| `([^`]+)` \|.*\| `(\{.*\})` \|$", re.MULTILINE)
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
@@ -121,7 +120,7 @@ class ConfigurationPageTests(FolderTestCase):
 
     def test_shippedProviders(self) -> None:
         """Each shipped provider is listed with the variables that its file reads."""
-        folder = Path(relay.__file__).parent.parent / "transformer"
+        folder = Path(__file__).parents[3] / "transformer"
         table = {
             line.split("`")[1]: line for line in section("How a provider is found").splitlines() if line[:3] == "| `"
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import relay
@@ -44,6 +45,14 @@ class LookupTests(FolderTestCase):
         hosts = [p.origin.host for p in load(Sources(("openai", "mine"), folders), {}).providers.values()]
         self.assertEqual(hosts, ["one.example", "mine.example"])
         self.assertEqual(available(Sources((), folders)), tuple(sorted((*SHIPPED, "mine"))))
+
+    def test_installed(self) -> None:
+        """Where relay is installed, its files are data of the package."""
+        self.write("installed/transformer/only.json", {"baseUrl": "installed.example"})
+        self.patch(relay, "__path__", [*relay.__path__, str(self.folder / "installed")])
+        self.addCleanup(sys.modules.pop, "relay.transformer", None)
+        self.assertEqual(available(Sources()), ("only",))
+        self.assertEqual(load(Sources(("only",)), {}).first.origin.host, "installed.example")
 
     def test_path(self) -> None:
         """A path names a file anywhere; without ``name`` the provider is called as the file."""
@@ -304,7 +313,7 @@ class ShippedTests(FolderTestCase):
 
     def test_filesAreTidy(self) -> None:
         """The files name their schema and are formatted alike, so that changes read well."""
-        folder = Path(relay.__file__).parent.parent / "transformer"
+        folder = Path(__file__).parents[3] / "transformer"
         for name in SHIPPED:
             text = (folder / f"{name}.json").read_text("utf-8")
             document = json.loads(text)

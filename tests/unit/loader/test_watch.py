@@ -235,3 +235,14 @@ class ConfigurationTests(FolderTestCase):
         configuration.startService()
         self.addCleanup(configuration.stopService)
         self.assertEqual((configuration.failures, configuration.snapshot.generation), (1, 1))
+
+    def test_watchThatBreaks(self) -> None:
+        """Should the watch itself fail, the log says that it has stopped."""
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        self.configuration._loop.f = fail
+        self.clock.advance(2.0)
+        self.assertEqual(len(self.logged("the watch on configuration files has stopped")), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

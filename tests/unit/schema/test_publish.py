@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from twisted.trial.unittest import SynchronousTestCase
 
-import relay
 from relay.errors import ConfigError
 from relay.loader.explain import validate
 from relay.loader.parse import parse_object
@@ -24,56 +23,9 @@ from relay.provider import AuthScheme, Quirk
 from relay.schema.config import ConfigFile
 from relay.schema.provider import ProviderFile, QuirkName, SchemeName
 from relay.schema.publish import NOT_SERVED, NOT_SERVED_SCHEMES, PUBLISHED, json_schema, text, write
+from tests.unit.schema.documents import ANYTHING, RICH, changed, positions
 
-_FOLDER = Path(relay.__file__).parent.parent / "transformer"
-
-_RICH: dict[str, Any] = {
-    "name": "p",
-    "baseUrl": "https://api.example",
-    "dialect": "openai",
-    "port": 8000,
-    "headers": {"x-a": "b"},
-    "auth": {"scheme": "query", "env": "K", "parameter": "k"},
-    "vars": {"A": "a", "B": {"env": "B", "default": "b"}},
-    "modelMapping": {"a": "b"},
-    "models": ["a"],
-    "endpoints": {"/v1/embeddings": {"upstreamPath": "/e", "rateLimit": {"burst": 1}, "streamSupport": False}},
-    "params": [{"name": "a", "min": 0.5, "default": None}],
-    "rateLimit": {"requestsPerMinute": 5},
-    "streamConfig": {"bufferSize": 8192, "heartbeatIntervalSecs": 1.5},
-    "timeouts": {"total": 9},
-    "prices": {"m": {"input": 1}},
-    "quirks": ["no-stream-usage"],
-}
-
-_JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 10**10)
-    | st.floats(-1, 1e6)
-    | st.text(max_size=5)
-    | st.just("/v1/rerank"),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
-    max_leaves=4,
-)
-
-
-def positions(value: object, keys: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every value in a document but the whole."""
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    found: list[tuple[Any, ...]] = []
-    for key, child in children:
-        found += [(*keys, key), *positions(child, (*keys, key))]
-    return found
-
-
-def changed(document: Any, keys: tuple[Any, ...], value: object) -> Any:
-    """A copy of a document with one value replaced."""
-    if not keys:
-        return value
-    copy = dict(document) if isinstance(document, dict) else list(document)
-    copy[keys[0]] = changed(document[keys[0]], keys[1:], value)
-    return copy
+_FOLDER = Path(__file__).parents[3] / "transformer"
 
 
 class PublishTests(SynchronousTestCase):
@@ -123,10 +75,10 @@ class PublishTests(SynchronousTestCase):
         self.assertEqual(set(get_args(QuirkName)), {quirk.value for quirk in Quirk})
 
     @settings(max_examples=200, deadline=None, database=None, derandomize=True)
-    @given(keys=st.sampled_from(positions(_RICH)), value=_JSON)
+    @given(keys=st.sampled_from(positions(RICH)), value=ANYTHING)
     def test_agreesWithTheLoader(self, keys: tuple[Any, ...], value: object) -> None:
         """Whatever stands anywhere in a file, schema and loader give one verdict, and the loader a path."""
-        document = parse_object(json.dumps(changed(_RICH, keys, value)).encode(), "p.json")
+        document = parse_object(json.dumps(changed(RICH, keys, value)).encode(), "p.json")
         valid = jsonschema.Draft202012Validator(json_schema(ProviderFile)).is_valid(document)
         try:
             validate(document, ProviderFile, Place((Layer("p.json", Path(), document),)))
