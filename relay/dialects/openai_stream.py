@@ -29,7 +29,7 @@ class Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
 
 
-class Chunk(msgspec.Struct):
+class Chunk(msgspec.Struct, gc=False):
     """The part of a chunk, or of a whole answer, that relay needs."""
 
     model: str | None = None

@@ -108,11 +108,12 @@ class Passthrough:
             raise self._malformed(f"The provider sent a stream in which {error}.") from error
         out = []
         for frame in frames:
-            if not (self._hear(frame) and self._strip):
+            if not (listener.hear(frame) and self._strip):
                 out.append(frame.raw)
             if listener.done:
                 break
-        return b"".join(out) if len(out) != 1 else out[0]
+        self._note()
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def end(self) -> bytes:
         """The body ended cleanly; return the last frame and the terminal event if they are missing.
@@ -127,6 +128,7 @@ class Passthrough:
         tail = b""
         if not self._over():
             tail = b"".join(map(self._last, self._decoder.end()))
+            self._note()
         closing = b"" if self._over() else self._listener.closing()
         if closing is None:
             raise TruncatedStream(
@@ -142,21 +144,18 @@ class Passthrough:
         """Whether a terminal event or an error came, so that nothing may follow."""
         return self._listener.done or self._listener.error is not None
 
-    def _hear(self, frame: Frame) -> bool:
-        """Let the listener hear a frame; True if it is a pure usage report."""
+    def _note(self) -> None:
+        """Draw the conclusions from what the listener heard."""
         listener = self._listener
-        report = listener.hear(frame)
-        if listener.error is not None:
-            if self.error is None:
-                self.error = upstream_error(*listener.error, self._deployment)
-        elif listener.content or listener.done:
-            self.started = True
-        return report
+        if listener.error is not None and self.error is None:
+            self.error = upstream_error(*listener.error, self._deployment)
+        if not self.started:
+            self.started = listener.content or (listener.done and self.error is None)
 
     def _last(self, frame: Frame) -> bytes:
         """The unterminated frame at the end: completed if its data is whole, else dropped."""
         whole = frame.data.startswith(b"[DONE]") or load(frame.data) is not None
-        if not whole or (self._hear(frame) and self._strip):
+        if not whole or (self._listener.hear(frame) and self._strip):
             return b""
         if frame.raw.endswith(b"\n\r"):
             return frame.raw

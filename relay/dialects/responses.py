@@ -98,7 +98,7 @@ class ResponsesListener(Hearing):
         if answer.usage:
             self.usage = read_usage(answer.usage)
         if name == "response.failed":
-            self.error = describe({"error": answer.error}) if answer.error else ("", "")
+            self.error = self.error or describe({"error": answer.error})
         else:
             self.content = True
 

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relay.dialects.openai_stream import ChatListener, MediaListener
 from relay.endpoints import FORWARDED
+from relay.errors import InternalError
 from relay.exchange import Usage
 from relay.wire.sse import Event
 from tests.unit.dialects.streams import CHAT, hear
@@ -176,6 +177,12 @@ class MediaListenerTests(SynchronousTestCase):
         listener = hear(FORWARDED["/v1/audio/speech"], '{"usage":null}', event="speech.audio.done")
         self.assertEqual(listener.finish, "speech.audio.done")
         self.assertTrue(hear(FORWARDED["/v1/audio/speech"], "[DONE]").done)
+
+    def test_nothing(self) -> None:
+        """A comment is not content, and relay's own error has the form of Chat's."""
+        listener = hear(FORWARDED["/v1/audio/speech"], "")
+        self.assertEqual((listener.content, listener.closing()), (False, None))
+        self.assertTrue(listener.fail(InternalError("m"), "").startswith(b'data: {"error":{"message":"m"'))
 
     def test_errors(self) -> None:
         """An error ends the stream; odd types do not stop the reading."""

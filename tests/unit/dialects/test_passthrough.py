@@ -238,7 +238,7 @@ class PassthroughTests(SynchronousTestCase):
     def test_unterminatedLastFrame(self) -> None:
         """A whole last frame without its blank line is completed; a torn one is dropped."""
         for line in (b"\n", b"\r\n", b"\r"):
-            for missing in (line, line * 2):
+            for missing in (line, line * 2, line[-1:]):
                 stop = STOP.replace(b"\n\n", line * 2)
                 out, known, _ = outcome(CHAT, [TEXT + stop.removesuffix(missing)])
                 self.assertEqual(known[-1], None)
