@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs
 from zope.interface.verify import verifyObject
 
 from relay.config import Snapshot
+from relay.errors import ConfigError
 from relay.interfaces import IConfiguration
 from relay.loader.snapshot import Sources, load
 from relay.loader.watch import Configuration
@@ -246,3 +247,13 @@ class ConfigurationTests(FolderTestCase):
         self.clock.advance(2.0)
         self.assertEqual(len(self.logged("the watch on configuration files has stopped")), 1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_checkMayRefuse(self) -> None:
+        """A reading that is good in itself can still be refused by the one who assembled relay."""
+
+        def check(snapshot: Snapshot) -> None:
+            raise ConfigError("not on this address")
+
+        configuration = Configuration(self.clock, self.sources, {}, self.configuration.snapshot, check=check)
+        self.assertFalse(configuration.reload())
+        self.assertEqual((configuration.last_error, configuration.snapshot.generation), ("not on this address", 1))
