@@ -1,0 +1,1 @@
+"""What relay puts under Twisted's event loop: eager sockets, a lean poll, a timer wheel, lean TLS."""
