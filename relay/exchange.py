@@ -183,7 +183,7 @@ class AttemptRecord:
         exchange: the exchange's id.
         provider: the provider's name.
         deployment: the deployment's name.
-        result: ``ok``, ``cancelled`` (by the client or a drain), or the error's code.
+        result: ``ok``, ``client_gone``, ``draining``, or the error's code.
         stage: how far it got; None when it did not fail.
         upstream_status: the provider's HTTP status, if one came.
         elapsed: seconds from send to the end of the attempt.

@@ -140,19 +140,22 @@ class Gateway:
 
     async def _attempt(self, running: RunningExchange, planned: Plan, sink: ISink) -> None:
         running.attempt_began()
-        result: UpstreamError | str = "cancelled"
+        result: UpstreamError | str = "internal_error"
         try:
             await Attempt(running, planned, sink, self._upstream, self._redaction(), self._clock).run()
             result = "ok"
         except UpstreamError as error:
             result = error
             raise
+        except CancelledError:
+            result = "client_gone" if sink.gone else "draining"
+            raise
         finally:
             self._tell("attempt_ended", running.attempt_ended(result))
 
     def _settle(self, result: Failure | None, running: RunningExchange, sink: ISink) -> Failure | None:
         """Whatever happened, end the answer truthfully and tell the observers once."""
-        error = self._error_of(result)
+        error = self._error_of(result, running)
         sink.on_gone(None)
         render = False
         if error is not None:
@@ -172,12 +175,19 @@ class Gateway:
             idle, self._idle = self._idle, None
             idle.callback(None)
 
-    def _error_of(self, result: Failure | None) -> RelayError | None:
+    def _error_of(self, result: Failure | None, running: RunningExchange) -> RelayError | None:
         if result is None:
             return None
         if isinstance(result.value, RelayError):
             return result.value
-        self._log.failure("unexpected exception in an exchange", failure=result)
+        deployment = running.deployment
+        self._log.failure(
+            "unexpected exception in an exchange",
+            failure=result,
+            exchange=running.request.id,
+            endpoint=running.request.endpoint.path,
+            provider=deployment.provider.name if deployment else "",
+        )
         return InternalError("relay failed; the request id tells its operator where to look.")
 
     def _fail_visibly(self, running: RunningExchange, sink: ISink, error: RelayError) -> None:

@@ -59,7 +59,9 @@ def plan(running: RunningExchange, keys: IKeyStore, limiter: ILimiter, known: ro
     provider = deployment.provider
     served = provider.endpoints[request.endpoint.path]
     running.chose(deployment, parsed.model, routing.label(provider, parsed.model, known))
-    limit = limiter.check(request.endpoint.path, running.key.id, provider.rate_limits[request.endpoint.path])
+    limit = limiter.check(
+        request.endpoint.path, f"{provider.name}/{running.key.id}", provider.rate_limits[request.endpoint.path]
+    )
     _check_served(request, served, provider.name, stream=parsed.stream)
     credential = credentials.upstream_credential(
         provider,

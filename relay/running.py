@@ -67,7 +67,7 @@ class RunningExchange:
         self._attempt_began = self._monotonic()
 
     def attempt_ended(self, result: UpstreamError | str) -> AttemptRecord:
-        """The running try is over: with an error, or ``ok`` or ``cancelled``."""
+        """The running try is over: with an error, or a word for another end (``ok``, ``client_gone`` …)."""
         error = result if isinstance(result, UpstreamError) else None
         elapsed = self._monotonic() - self._attempt_began
         self._upstream_duration += elapsed

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from treq.client import HTTPClient
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.logger import ILogObserver, LogEvent, Logger
+from twisted.logger import ILogObserver, Logger, LogPublisher
 from twisted.python.components import Componentized
 from twisted.python.threadpool import ThreadPool
 from twisted.web.client import Agent
@@ -192,13 +192,9 @@ class RelayService(MultiService):
     def setServiceParent(self, parent: Any) -> None:
         """Join the application, and take over its log: twistd asks for the observer after this."""
         MultiService.setServiceParent(self, parent)
-        if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observe)
-
-    def _observe(self, event: LogEvent) -> None:
-        self._events(event)
-        if self._sentry is not None:
-            self._sentry(event)
+        if isinstance(parent, Componentized) and not self._settings.foreign_log:
+            observers = (self._events, self._sentry) if self._sentry else (self._events,)
+            parent.setComponent(ILogObserver, LogPublisher(*observers))
 
     def privilegedStartService(self) -> None:
         """Take what only the start can take: descriptors, then ports."""

@@ -21,6 +21,7 @@ class Settings:
         log_format: ``json`` or ``text``.
         log_file: twistd's ``--logfile`` as given, or None.
         nodaemon: whether twistd stays in the foreground.
+        foreign_log: whether twistd was given a log observer of its own (``--syslog``, ``--logger``).
         environ: the environment, for reloads and telemetry.
     """
 
@@ -30,4 +31,5 @@ class Settings:
     log_format: str
     log_file: str | None
     nodaemon: bool
+    foreign_log: bool
     environ: Mapping[str, str]

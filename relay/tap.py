@@ -118,6 +118,7 @@ class Options(usage.Options):
             log_format=self._log_format(),
             log_file=parent.get("logfile"),
             nodaemon=bool(parent.get("nodaemon", True)),
+            foreign_log=bool(parent.get("syslog") or parent.get("logger")),
             environ=self._environ,
         )
 

@@ -183,8 +183,7 @@ class _Writer:
         yield {"type": "response.in_progress", "response": begun}, False
         empty: dict[str, object] = {"content": []} if self.answer.tool is None else {"arguments": ""}
         added = {**self._item("in_progress"), **empty}
-        # A tool's name is content already; an empty message is not.
-        yield {"type": "response.output_item.added", "output_index": 0, "item": added}, self.answer.tool is not None
+        yield {"type": "response.output_item.added", "output_index": 0, "item": added}, False
         yield from self._text() if self.answer.tool is None else self._arguments()
         item = self._item(self._status())
         yield {"type": "response.output_item.done", "output_index": 0, "item": item}, False

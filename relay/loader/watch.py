@@ -135,7 +135,7 @@ class Configuration(Service):
         self.last_error = ""
         self.log.info("configuration reloaded", generation=snapshot.generation, providers=list(snapshot.providers))
         for notice in snapshot.warnings:
-            self.log.warn("configuration: {notice}", notice=notice)  # noqa: G010 - Twisted's name
+            self.log.warn("configuration: {notice}", notice=notice)
         for callback in self._subscribers:
             try:
                 callback(snapshot)

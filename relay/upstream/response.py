@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 
 @implementer(IUpstreamResponse)
 class Response:
-    """An answer. Its deadlines run from the request on; ``idle`` from the first look at the body.
+    """An answer. Its deadlines go on running; a streamed one must be taken within ``idle``.
 
     Args:
         request: what was asked.
@@ -49,6 +49,8 @@ class Response:
         self._watch = watch
         self._late: UpstreamError | None = None
         watch.expired = self._expired
+        if request.stream:
+            watch.arm("idle", request.timeouts.idle)
 
     def read(self, limit: int) -> Deferred[bytes]:
         """Take the whole body, of at most so many bytes."""

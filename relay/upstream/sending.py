@@ -34,6 +34,9 @@ takes no IPv6 address; the true origin and target are put in below it."""
 
 _BODYLESS = (204, 304)
 
+_COOKIES = (b"Set-Cookie", b"Set-Cookie2")
+"""Taken out before the cookie machinery sees them: it fails on values that are not ASCII."""
+
 
 def no_cookies() -> IndexableCookieJar:
     """A cookie jar that takes nothing and gives nothing."""
@@ -89,7 +92,8 @@ class _Wire:
         return answer.addCallback(self._check)
 
     def _check(self, answer: IResponse) -> IResponse:
-        answer.headers.removeHeader(b"Set-Cookie")
+        for name in _COOKIES:
+            answer.headers.removeHeader(name)
         encodings = b",".join(answer.headers.getRawHeaders(b"Content-Encoding", [])).split(b",")
         if 300 <= answer.code <= 399:
             self._refuse("The provider answered with a redirect, which relay does not follow.", answer.code)

@@ -114,7 +114,7 @@ class RelaySite(Site):
         path = request.path.decode("latin-1")
         if path == "*" and request.method == b"OPTIONS":
             path = "/"
-        if len(path) > 1:
+        if len(path) > len("//"):
             path = path.removesuffix("/")
         if path not in self.table and not _is_model(path):
             return self._unknown

@@ -431,7 +431,7 @@ class LeavingTests(GatewayCase):
         self.successResultOf(done)
         record = self.record()
         self.assertEqual((record.status, record.outcome), (499, Outcome.CLIENT_GONE))
-        self.assertEqual(self.observer.attempts[0].result, "cancelled")
+        self.assertEqual(self.observer.attempts[0].result, "client_gone")
 
     def test_inMidStream(self) -> None:
         """What was seen so far is settled."""
