@@ -12,9 +12,6 @@ from relay.secret import Secret
 
 _KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 
-CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
-"""Header names that carry a credential; where a provider file sets one, that is the credential."""
-
 
 @attrs.frozen
 class Credential:
@@ -65,12 +62,7 @@ def _authorization(value: str) -> str:
 
 def has_own_credential(provider: Provider) -> bool:
     """Whether relay holds a key for this provider, be it only in a configured header."""
-    return bool(provider.auth.credential) or _header_credential(provider)
-
-
-def _header_credential(provider: Provider) -> bool:
-    headers = [*provider.headers, *(pair for e in provider.endpoints.values() for pair in e.headers)]
-    return any(name in CREDENTIAL_HEADERS for name, _ in headers)
+    return bool(provider.auth.credential) or bool(provider.header_credentials())
 
 
 def upstream_credential(
@@ -98,7 +90,7 @@ def upstream_credential(
         Unauthenticated: there is no key, and the client could bring one.
         UpstreamCredential: there is no key, and the client cannot change that.
     """
-    if provider.auth.scheme is AuthScheme.NONE or _header_credential(provider):
+    if provider.auth.scheme is AuthScheme.NONE or bool(provider.header_credentials()):
         return Credential(None)
     if provider.auth.credential:
         return Credential(provider.auth.credential)

@@ -55,7 +55,7 @@ def build(
     """
     provider = deployment.provider
     served = provider.endpoints[request.endpoint.path]
-    target = served.target.replace("{model}", quote(deployment.model, safe=""))
+    target = served.target.replace("{model}", _segment(deployment.model))
     target = _with_query(target, request.query)
     headers = {name.encode(): value.encode("latin-1") for name, value in served.headers}
     headers[b"content-type"] = request.content_type.encode("latin-1") if is_form(request) else _JSON
@@ -104,6 +104,11 @@ def authorize(auth: Auth, secret: Secret, target: str) -> tuple[str, Headers]:
             return f"{target}{joint}{auth.parameter}={quote(secret.reveal(), safe='')}", ()
         case _:
             return target, ()
+
+
+def _segment(model: str) -> str:
+    """A model's name as one segment of a path, from which it cannot climb out."""
+    return "%2E" * len(model) if model in (".", "..") else quote(model, safe="")
 
 
 def list_request(provider: Provider, secret: Secret | None) -> tuple[Headers, str]:

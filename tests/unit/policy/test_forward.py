@@ -49,6 +49,10 @@ class BuildTests(SynchronousTestCase):
         path = "/v1/chat/completions"
         provider = make_provider(endpoints={path: make_endpoint(path, target="/models/{model}:run")})
         self.assertEqual(request_for(provider).target, "/models/up%2Fstream%201:run")
+        for name, segment in (("..", "%2E%2E"), (".", "%2E"), ("../x", "..%2Fx"), ("a?b#c", "a%3Fb%23c")):
+            deployment = Deployment(name="d", provider=provider, model=name)
+            sent = build(deployment, make_request(), b"{}", KEY, stream=False)
+            self.assertEqual(sent.target, f"/models/{segment}:run")
 
     def test_theClientsHeadersStayBehind(self) -> None:
         """Its key, cookies, organisation and SDK fields are not the provider's business."""
