@@ -116,7 +116,7 @@ class ModelResource(_ModelLeaf):
     isLeaf = True
 
     def _show(self, request: RelayRequest, owners: Mapping[str, str], *, anthropic: bool) -> dict[str, object]:
-        raw = request.path.partition(b"/models/")[2]
+        raw = request.path.partition(b"/models/")[2].removesuffix(b"/")
         model = unquote_to_bytes(raw).decode("utf-8", "replace")
         if model not in owners:
             raise UnknownModel(f"The model {model[:_LONGEST_SHOWN]!r} is not known here.", param="model")
