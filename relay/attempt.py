@@ -135,7 +135,15 @@ class Attempt:
 
     def _deliver(self) -> Delivery:
         head = forward.with_limit(_EVENT_HEAD, self._plan.limit)
-        delivery = Delivery(self._sink, self._clock, self._plan.heartbeat, self._plan.front.heartbeat, head)
+        front, request_id = self._plan.front, self._running.request.id
+        delivery = Delivery(
+            self._sink,
+            self._clock,
+            self._plan.heartbeat,
+            front.heartbeat,
+            head,
+            lambda error: front.stream_error(error, request_id),
+        )
         self._running.delivery = delivery
         return delivery
 
@@ -146,6 +154,7 @@ class Attempt:
             self._running.request.endpoint,
             plan.upstream.deployment,
             strip_usage=plan.strip_usage,
+            request_id=self._running.request.id,
         )
 
     def _head(self, response: IUpstreamResponse, default_type: str) -> Headers:

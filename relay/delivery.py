@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from zope.interface import implementer
 
 from relay.dialects.transcode import Transcoder
+from relay.errors import RelayError
 from relay.exchange import GAP_BOUNDS, Headers
 from relay.interfaces import ISink
 
@@ -41,21 +42,30 @@ class Delivery:
         interval: seconds of silence before a heartbeat; 0 sends none.
         beat: the heartbeat's bytes.
         head: the header fields used when the head must go out before an attempt's is known.
+        render: an error as in-stream bytes, while no attempt has an answer to do that itself.
     """
 
-    def __init__(self, sink: ISink, clock: IReactorTime, interval: float, beat: bytes, head: Headers) -> None:
+    def __init__(
+        self,
+        sink: ISink,
+        clock: IReactorTime,
+        interval: float,
+        beat: bytes,
+        head: Headers,
+        render: Callable[[RelayError], bytes],
+    ) -> None:
         self._sink = sink
         self._clock = clock
         self._interval = interval
         self._beat = beat
         self._status = 200
         self._head = head
+        self._render = render
         self._held: list[bytes] = []
         self._transcoder: Transcoder | None = None
         self._timer: IDelayedCall | None = None
         self._last = clock.seconds()
         self.state = State.HELD
-        self.events = True
         self.committed_at: float | None = None
         self.gaps = [0] * (len(GAP_BOUNDS) + 1)
         self.gap_sum = 0.0
@@ -69,8 +79,7 @@ class Delivery:
             self._timer = self._clock.callLater(self._interval, self._silence)
 
     def no_events(self) -> None:
-        """The answer is no event stream: neither heartbeats nor error events have a place in it."""
-        self.events = False
+        """The answer is no event stream: heartbeats have no place in it."""
         self._stop_heartbeats()
 
     def _stop_heartbeats(self) -> None:
@@ -92,8 +101,9 @@ class Delivery:
             self._sink.end()
         self.close()
 
-    def fail(self, data: bytes) -> None:
-        """The answer is not whole: send the in-stream error, or break off where there is no form for one."""
+    def fail(self, error: RelayError) -> None:
+        """The answer is not whole: send an in-stream error, or break off where there is no form for one."""
+        data = self._render(error) if self._transcoder is None else self._transcoder.fail(error)
         if data:
             self._sink.write(data)
             self.bytes_out += len(data)
@@ -196,4 +206,5 @@ class Delivery:
 
     def abort(self) -> None:
         """Break off."""
-        self.fail(b"")
+        self._sink.abort()
+        self.close()

@@ -14,7 +14,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relay.attempt import Attempt
-from relay.dialects.registry import DIALECTS
 from relay.errors import ClientGone, Draining, InternalError, RelayError, UpstreamError
 from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
 from relay.interfaces import IConfiguration, IKeyStore, ILimiter, IModelCatalog, IObserver, ISink, IUpstream
@@ -198,8 +197,7 @@ class Gateway:
         elif delivery.carries_error:
             delivery.finish()
         else:
-            front = DIALECTS[running.request.endpoint.front]
-            delivery.fail(front.stream_error(error, running.request.id) if delivery.events else b"")
+            delivery.fail(error)
 
     def _tell(self, method: str, fact: object) -> None:
         for observer in self._observers:

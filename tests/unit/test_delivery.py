@@ -17,6 +17,11 @@ DEFAULT = ((b"content-type", b"text/event-stream"),)
 HEAD = ((b"content-type", b"text/event-stream"), (b"x-upstream-request-id", b"u"))
 
 
+def render(error: RelayError) -> bytes:
+    """How an error looks while no attempt is at work."""
+    return b"early " + str(error).encode()
+
+
 class StubTranscoder:
     """A transcoder whose flags the test sets."""
 
@@ -26,6 +31,7 @@ class StubTranscoder:
         self.error: RelayError | None = None
         self.model = self.stop = ""
         self.chunks = 0
+        self.failure = b"error"
 
     def feed(self, data: bytes) -> bytes:
         return data
@@ -34,7 +40,7 @@ class StubTranscoder:
         return b""
 
     def fail(self, error: RelayError) -> bytes:
-        return b""
+        return self.failure
 
 
 class DeliveryTests(SynchronousTestCase):
@@ -44,7 +50,7 @@ class DeliveryTests(SynchronousTestCase):
         """A delivery with heartbeats each ten seconds and one attempt at work."""
         self.clock = Clock()
         self.sink = MemorySink()
-        self.delivery = Delivery(self.sink, self.clock, 10.0, BEAT, DEFAULT)
+        self.delivery = Delivery(self.sink, self.clock, 10.0, BEAT, DEFAULT, render)
         self.transcoder = StubTranscoder()
         self.delivery.attempt(self.transcoder, 200, HEAD)
 
@@ -96,7 +102,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_silenceOpensWithoutCommitting(self) -> None:
         """After one interval the default head and a heartbeat go out; what is held stays held."""
-        self.delivery = Delivery(self.sink, self.clock, 10.0, BEAT, DEFAULT)
+        self.delivery = Delivery(self.sink, self.clock, 10.0, BEAT, DEFAULT, render)
         self.delivery.start_heartbeats()
         self.clock.advance(9.9)
         self.assertFalse(self.sink.started)
@@ -123,7 +129,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_noHeartbeatsWhereTheyAreTurnedOff(self) -> None:
         """An interval of 0 sets no timer."""
-        Delivery(self.sink, self.clock, 0.0, BEAT, DEFAULT).start_heartbeats()
+        Delivery(self.sink, self.clock, 0.0, BEAT, DEFAULT, render).start_heartbeats()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noHeartbeatsInsideOtherThanEvents(self) -> None:
@@ -133,7 +139,6 @@ class DeliveryTests(SynchronousTestCase):
         self.content(b"RIFF")
         self.clock.advance(100)
         self.assertEqual(self.sink.body, b"RIFF")
-        self.assertFalse(self.delivery.events)
 
     def test_finishSendsWhatIsHeld(self) -> None:
         """A whole stream without content is still a whole stream."""
@@ -143,7 +148,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_theEndStopsTheTimer(self) -> None:
         """Nothing is left in the reactor, whichever way it ends."""
-        ends = (Delivery.finish, Delivery.close, lambda delivery: delivery.fail(b"error"))
+        ends = (Delivery.finish, Delivery.close, lambda delivery: delivery.fail(RelayError("cut")))
         for end in ends:
             self.setUp()
             self.delivery.start_heartbeats()
@@ -154,12 +159,21 @@ class DeliveryTests(SynchronousTestCase):
     def test_failureIsAnEventOrABreak(self) -> None:
         """With a form for it an error event and a tidy end, else a broken connection."""
         self.content(b"a")
-        self.delivery.fail(b"error")
+        self.delivery.fail(RelayError("cut"))
         self.assertEqual((self.sink.body, self.sink.ended, self.sink.aborted), (b"aerror", True, False))
         self.setUp()
+        self.transcoder.failure = b""
         self.content(b"a")
-        self.delivery.fail(b"")
+        self.delivery.fail(RelayError("cut"))
         self.assertEqual((self.sink.ended, self.sink.aborted), (False, True))
+
+    def test_failureBeforeAnyAnswer(self) -> None:
+        """While heartbeats run and no attempt has an answer, the front's own form is used."""
+        self.delivery = Delivery(self.sink, self.clock, 10.0, BEAT, DEFAULT, render)
+        self.delivery.start_heartbeats()
+        self.clock.advance(10)
+        self.delivery.fail(RelayError("cut"))
+        self.assertEqual((self.sink.body, self.sink.ended), (BEAT + b"early cut", True))
 
     def test_gapsAreCounted(self) -> None:
         """Seconds between writes after the commitment, by bucket."""
