@@ -12,6 +12,8 @@ import attrs
 
 _MASK = "***"
 _SHORTEST = 8
+_FEW = 256
+_MANY = 1000
 
 
 @attrs.frozen(repr=False, str=False, eq=False)
@@ -62,25 +64,42 @@ class Redactor:
     """Masks known secrets in text and bytes, in every form of `encodings`.
 
     The second net under logs and under provider answers (providers echo keys in 401s).
-    Secrets shorter than eight characters are not looked for: masking ``test`` would
-    destroy ordinary words.
+    What it costs depends on the text, not on the number of secrets: each stretch of eight
+    characters is looked up among the beginnings of all forms. Secrets shorter than that
+    are not looked for: masking ``test`` would destroy ordinary words.
+
+    Args:
+        secrets: what to mask. Beyond a thousand, only their plain form is looked for.
     """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        found = {form for s in secrets if len(s.reveal()) >= _SHORTEST for form in encodings(s.reveal())}
-        self._forms = sorted(found, key=len, reverse=True)
-        self._byte_forms = [form.encode() for form in self._forms]
+        values = {secret.reveal() for secret in secrets}
+        every = encodings if len(values) <= _MANY else _plain
+        self._forms: dict[str, list[str]] = {}
+        for value in values:
+            if len(value) >= _SHORTEST:
+                for form in every(value):
+                    self._forms.setdefault(form[:_SHORTEST], []).append(form)
 
     def text(self, value: str) -> str:
         """Return the text with each known secret replaced by ``***``."""
-        for form in self._forms:
-            if form in value:
-                value = value.replace(form, _MASK)
+        found = [form for start in self._starts(value) for form in self._forms[start]]
+        for form in sorted(found, key=len, reverse=True):
+            value = value.replace(form, _MASK)
         return value
 
     def data(self, value: bytes) -> bytes:
         """Return the bytes with each known secret replaced by ``***``."""
-        for form in self._byte_forms:
-            if form in value:
-                value = value.replace(form, _MASK.encode())
-        return value
+        text = value.decode("utf-8", "surrogateescape")
+        masked = self.text(text)
+        return value if masked is text else masked.encode("utf-8", "surrogateescape")
+
+    def _starts(self, value: str) -> Iterable[str]:
+        """Beginnings of secrets that occur in a text."""
+        if len(self._forms) <= _FEW:
+            return [start for start in self._forms if start in value]
+        return self._forms.keys() & {value[at : at + _SHORTEST] for at in range(len(value) - _SHORTEST + 1)}
+
+
+def _plain(secret: str) -> tuple[str, ...]:
+    return (secret,)
