@@ -67,7 +67,7 @@ class WireTests(UpstreamCase):
 
     async def test_cookies(self) -> None:
         """Cookies are neither kept nor shown, not even ones that are no ASCII."""
-        self.server.reply(answer(b"", 200, b"Set-Cookie: a=\xff; Path=/", b"X-A: b"))
+        self.server.reply(answer(b"", 200, b"Set-Cookie: a=\xff; Path=/", b"Set-Cookie2: \xff", b"X-A: b"))
         for _ in range(2):
             response = await self.send()
             self.assertEqual(dict(response.headers), {b"x-a": b"b", b"content-length": b"0"})
