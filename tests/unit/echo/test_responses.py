@@ -122,10 +122,10 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual(error["sequence_number"], len(before))
 
     def test_onlyDeltasAreContent(self) -> None:
-        """Knobs count words; of a tool's call, its name as well."""
+        """Knobs count words, or pieces of a tool's arguments."""
         self.assertEqual(len(content(ask(answer_response, model="m", input="hello world", stream=True))), 2)
         reply = ask(answer_response, model="m", input="a", tools=TOOLS, tool_choice="required", stream=True)
-        self.assertIn(b"response.output_item.added", content(reply)[0])
+        self.assertEqual(len(content(reply)), 2)
 
     def test_faultsAreRefused(self) -> None:
         """Fields of the wrong type, or missing, are named."""
