@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -28,7 +29,7 @@ OTHER = "other"
 """The endpoint's name in records where the path is unknown."""
 
 
-class Leaf(Resource):
+class Leaf(Resource, ABC):
     """A resource that answers with a coroutine and leaves its errors to the door.
 
     Attributes:
@@ -57,13 +58,13 @@ class Leaf(Resource):
         if request.method.decode("latin-1") not in self.allowed:
             raise MethodNotAllowed(f"This endpoint takes {', '.join(self.allowed)}.", self.allowed)
 
+    @abstractmethod
     async def respond(self, request: RelayRequest) -> None:
         """Answer a request with one of `methods`.
 
         Raises:
             RelayError: the answer, as long as nothing has been written.
         """
-        raise NotImplementedError
 
     def render(self, request: RelayRequest) -> int:
         """Twisted's entry."""

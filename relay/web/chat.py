@@ -20,7 +20,7 @@ _FORM = "multipart/form-data"
 _TAKES = {
     BodyKind.JSON: "application/json",
     BodyKind.MULTIPART: _FORM,
-    BodyKind.EITHER: f"application/json or {_FORM}",
+    BodyKind.EITHER: f"application/json' or '{_FORM}",
 }
 
 
@@ -93,7 +93,7 @@ def check_media(kind: BodyKind, content_type: str) -> None:
     json = media in ("", "application/json") or (media.startswith("application/") and media.endswith("+json"))
     if (form and kind is not BodyKind.JSON) or (json and kind is not BodyKind.MULTIPART):
         return
-    raise UnsupportedMedia(f"This endpoint takes a body of type {_TAKES[kind]}.", param="content-type")
+    raise UnsupportedMedia(f"This endpoint takes a body with 'Content-Type: {_TAKES[kind]}'.", param="content-type")
 
 
 def _content_type(request: RelayRequest) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
@@ -89,8 +90,9 @@ class _ModelLeaf(Leaf):
         request.answer(200, ((b"content-type", b"application/json"),), body)
         self._reporter.served(request, self.endpoint, dialect, key, len(body))
 
+    @abstractmethod
     def _show(self, request: RelayRequest, owners: Mapping[str, str], *, anthropic: bool) -> dict[str, object]:
-        raise NotImplementedError
+        """The body of the answer."""
 
 
 class ModelsResource(_ModelLeaf):

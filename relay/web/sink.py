@@ -146,8 +146,6 @@ class RequestSink:
             self._finish()
 
     def _finish(self) -> None:
-        if self._over:
-            return
         self._over = True
         self._producer = None
         if self.started:

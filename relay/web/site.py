@@ -40,12 +40,15 @@ class _Unknown(Leaf):
     """Every path that the table does not have."""
 
     def admit(self, request: RelayRequest) -> None:
-        """Refuse.
+        """Let nothing in but preflights, for which the door does not ask.
 
         Raises:
             UnknownPath: always.
         """
         raise UnknownPath("No endpoint has this path; GET / lists them.")
+
+    async def respond(self, request: RelayRequest) -> None:
+        """Never called: nothing is admitted."""
 
     @property
     def allowed(self) -> tuple[str, ...]:

@@ -109,6 +109,15 @@ class PathTests(SiteCase):
         self.assertEqual((reply.status, reply.body), (200, b"hello"))
         self.assertIn("x-request-id", reply.fields)
 
+    def test_brokenResource(self) -> None:
+        """What such a resource raises is answered like any other failure."""
+        leaf = Resource()
+        self.server.site.resource.putChild(b"extra", leaf)
+        self.server.site.table["/extra"] = leaf  # type: ignore[index] # a plain resource for once
+        self.patch(leaf, "render", None)
+        self.refused(self.server.request("GET", "/extra"), 500, "internal_error")
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
 
 class MethodTests(SiteCase):
     """GET, HEAD, POST, OPTIONS and the rest."""
