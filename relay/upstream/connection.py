@@ -137,9 +137,9 @@ class Connection(HTTP11ClientProtocol):
         return self._securing
 
     def handshakeCompleted(self) -> None:
-        """TLS stands; called, too, right after the certificate was refused."""
-        if self._securing is not None and not self._wire.disconnecting:
-            securing, self._securing = self._securing, None
+        """TLS stands, and the certificate is good."""
+        securing, self._securing = self._securing, None
+        if securing is not None:
             securing.callback(self)
 
     # ── one request ───────────────────────────────────────────────────────────────────

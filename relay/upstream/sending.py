@@ -103,7 +103,6 @@ class _Wire:
         return answer
 
     def _refuse(self, text: str, status: int) -> None:
-        self._dial.lease.abort()
         deployment = self._request.deployment
         raise UpstreamProtocol(text, stage=Stage.FIRST_BYTE, deployment=deployment, upstream_status=status)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, cast
 
-import attrs
+import msgspec
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
@@ -34,7 +34,7 @@ class WireTests(UpstreamCase):
     async def exchange(self, **changes: Any) -> Asked:
         """Send a changed request; return what came."""
         self.server.reply(answer(b"ok"))
-        response = await self.upstream.send(attrs.evolve(self.request(), **changes))
+        response = await self.upstream.send(msgspec.structs.replace(self.request(), **changes))
         await response.read(10)
         return self.server.asked[-1]
 

@@ -23,15 +23,28 @@ class Wire(StringTransport):
     Args:
         clock: connections end in a later turn of it, as real ones do.
         deaf: whether the other end never answers a tidy close, as it may over TLS.
+        room: bytes written after which a producer is paused; `flow` lets it go on for good.
     """
 
-    def __init__(self, clock: MemoryReactorClock, *, deaf: bool = False) -> None:
+    def __init__(self, clock: MemoryReactorClock, *, deaf: bool = False, room: int | None = None) -> None:
         super().__init__(lenient=True)
         self.aborted = False
         self.ended = False
         self.protocol: Any = None
         self._clock = clock
         self._deaf = deaf
+        self._room = room
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self._room is not None and len(self.value()) >= self._room and self.producer is not None:
+            self.producer.pauseProducing()
+
+    def flow(self) -> None:
+        """The other end reads again."""
+        self._room = None
+        if self.producer is not None:
+            self.producer.resumeProducing()
 
     def loseConnection(self) -> None:
         self.disconnecting = True
@@ -67,10 +80,10 @@ class MemoryCase(SynchronousTestCase):
         """Send what `request` makes."""
         return self.upstream.send(self.request(stream=stream, body=body, **deadlines))
 
-    def accept(self, *, deaf: bool = False) -> tuple[Connection, Wire]:
+    def accept(self, *, deaf: bool = False, room: int | None = None) -> tuple[Connection, Wire]:
         """Let the last connection attempt succeed."""
         factory = self.reactor.tcpClients[-1][2]
-        wire = Wire(self.reactor, deaf=deaf)
+        wire = Wire(self.reactor, deaf=deaf, room=room)
         wire.protocol = factory.buildProtocol(None)
         wire.protocol.makeConnection(wire)
         return wire.protocol, wire

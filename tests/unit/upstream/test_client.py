@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from zope.interface.verify import verifyObject
 
-from relay.errors import TruncatedStream, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from relay.errors import TruncatedStream, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from relay.interfaces import IUpstream, IUpstreamResponse
 from relay.outcome import Stage
 from relay.upstream.connection import LINGER
@@ -246,8 +246,65 @@ class KeepingTests(MemoryCase):
         self.finish()
 
 
+class UploadTests(MemoryCase):
+    """Answers that do not wait for the whole request."""
+
+    def test_answeredWhileSending(self) -> None:
+        """A whole answer while the upload is stuck: it is passed on, and the connection dropped at once."""
+        sent = self.send(body=b"x" * 1_000_000)
+        protocol, wire = self.accept(room=100_000)
+        protocol.dataReceived(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n")
+        self.assertNoResult(sent)
+        self.assertEqual(wire.producerState, "producing")
+        protocol.dataReceived(b"no")
+        response = self.successResultOf(sent)
+        self.assertEqual((response.status, self.successResultOf(response.read(10))), (413, b"no"))
+        self.assertTrue(wire.aborted)
+        self.assertLess(len(wire.value()), 300_000)
+        self.reactor.advance(0)
+        self.finish()
+
+    def test_beganWhileSending(self) -> None:
+        """An answer that begins before the request ends and goes on after it is an ordinary answer."""
+        sent = self.send(body=b"x" * 1_000_000)
+        protocol, wire = self.accept(room=100_000)
+        protocol.dataReceived(HEAD)
+        self.assertNoResult(sent)
+        wire.flow()
+        response = self.successResultOf(sent)
+        streaming = response.stream(MarkTranscoder(), MemorySink())
+        protocol.dataReceived(b"3\r\nEND\r\n" + LAST)
+        self.successResultOf(streaming)
+        self.assertFalse(wire.aborted)
+        self.finish()
+
+
 class RepeatTests(MemoryCase):
     """The one repetition, over a fresh connection."""
+
+    def test_notAfterABadHead(self) -> None:
+        """A kept connection that brings nonsense has brought something: the request is not repeated."""
+        response, wire = self.answered(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        self.successResultOf(response.read(0))
+        sent = self.send()
+        wire.protocol.dataReceived(b"nonsense\r\n")
+        self.reactor.advance(0)
+        self.failureResultOf(sent, UpstreamProtocol)
+        self.assertEqual(len(self.reactor.tcpClients), 1)
+        self.finish()
+
+    def test_notOverAnotherKeptOne(self) -> None:
+        """The second try does not meet another dead connection of the pool."""
+        parallel = [(self.send(), self.accept()[1]) for _ in range(2)]
+        for sent, wire in parallel:
+            wire.protocol.dataReceived(b"HTTP/1.1 204 None\r\n\r\n")
+            self.successResultOf(self.successResultOf(sent).read(0))
+        sent = self.send()
+        parallel[0][1].end(ConnectionDone())
+        self.assertEqual(len(self.reactor.tcpClients), 3)
+        self.accept()[0].dataReceived(b"HTTP/1.1 204 None\r\n\r\n")
+        self.assertEqual(self.successResultOf(self.successResultOf(sent).read(0)), b"")
+        self.finish()
 
     def test_cancelledMeanwhile(self) -> None:
         """Whoever stops waiting on a kept connection does not set off a second request."""
