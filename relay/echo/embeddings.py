@@ -9,6 +9,7 @@ import base64
 import hashlib
 import math
 import struct
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -41,30 +42,38 @@ def answer_embeddings(call: Call) -> Reply:
         raise InvalidRequest("input: an empty text has no embedding.", param="input")
     knobs = request.echo or NONE
     refuse(knobs, "text", "chunks", "tool")
-    vectors = [vector(text, request.dimensions or 1536) for text in inputs]
     data = [
         {"object": "embedding", "index": index, "embedding": _encoded(numbers, request.encoding_format)}
-        for index, numbers in enumerate(vectors)
+        for index, numbers in enumerate(vectors(inputs, request.dimensions or 1536))
     ]
     tokens = words(inputs)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return whole_json({"object": "list", "data": data, "model": request.model, "usage": usage}, knobs)
 
 
-def vector(text: str, dimensions: int) -> bytes:
-    """A text's vector: equal texts have equal ones, of length 1.
+def vectors(texts: Sequence[str], dimensions: int) -> list[bytes]:
+    """Vectors of texts: equal texts have equal ones, all of length 1.
+
+    Each byte of a text's hash is an angle, whose cosine and sine are two of the numbers.
 
     Args:
-        text: any text.
-        dimensions: how many numbers.
+        texts: any texts.
+        dimensions: how many numbers; the last of an odd number is a sign alone.
 
     Returns:
-        The numbers as little-endian 32-bit floats, one after the other.
+        For each text its numbers as little-endian 32-bit floats, one after the other.
     """
-    noise = hashlib.shake_128(text.encode()).digest(2 * dimensions)
-    numbers = struct.unpack(f"<{dimensions}h", noise)
-    length = math.sqrt(sum(number * number for number in numbers)) or 1.0
-    return struct.pack(f"<{dimensions}f", *(number / length for number in numbers))
+    pairs, odd = divmod(dimensions, 2)
+    scale = 1 / math.sqrt(pairs + odd)
+    angles = [2 * math.pi * step / 256 for step in range(256)]
+    points = [struct.pack("<2f", scale * math.cos(angle), scale * math.sin(angle)) for angle in angles]
+    signs = [struct.pack("<f", scale if step % 2 else -scale) for step in range(256)]
+    found = []
+    for text in texts:
+        noise = hashlib.shake_128(text.encode()).digest(pairs + odd)
+        numbers = [points[byte] for byte in noise[:pairs]] + [signs[byte] for byte in noise[pairs:]]
+        found.append(b"".join(numbers))
+    return found
 
 
 def _encoded(numbers: bytes, encoding: str | None) -> str | list[float]:

@@ -84,6 +84,10 @@ class Talk:
         """The client reads again."""
         self._producer().resumeProducing()
 
+    def lose(self) -> None:
+        """The transport tells its producer that the connection is lost."""
+        self._producer().stopProducing()
+
     def _producer(self) -> IPushProducer:
         """What the connection pauses and resumes."""
         return IPushProducer(self.transport.producer)

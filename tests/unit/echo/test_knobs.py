@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import msgspec
 
@@ -63,3 +65,13 @@ class KnobsTests(SynchronousTestCase):
         self.assertEqual(read({"status": 500, "error": "no"}).message, "no")
         self.assertEqual(read({"status": 500, "error": ""}).message, "")
         self.assertNotEqual(read({"status": 500}).message, "")
+
+
+class DocumentTests(SynchronousTestCase):
+    """What is written about the knobs."""
+
+    def test_everyKnobIsDescribed(self) -> None:
+        """The table in ``docs/echo.md`` has each knob, in the order of the class, and no other."""
+        page = (Path(__file__).resolve().parents[3] / "docs" / "echo.md").read_text("utf-8")
+        table = page.split("| knob |")[1].split("\n\n")[0]
+        self.assertEqual(tuple(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)), Knobs.__struct_fields__)

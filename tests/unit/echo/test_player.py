@@ -176,6 +176,15 @@ class ClientTests(SynchronousTestCase):
         self.talk.leave()
         self.assertEqual(self.talk.tally, Tally(started=1, open=0, aborted=1))
 
+    def test_lostConnectionStopsTheAnswer(self) -> None:
+        """The transport may tell first, and what comes later counts nothing twice."""
+        self.talk.chat("one two", endless=True)
+        self.talk.steps(2)
+        self.talk.lose()
+        self.assertEqual(self.talk.clock.getDelayedCalls(), [])
+        self.talk.leave()
+        self.assertEqual(self.talk.tally, Tally(started=1, open=0, aborted=1))
+
     def test_playerIsAPushProducer(self) -> None:
         """It offers what Twisted's interface asks for."""
         self.talk.chat("one", endless=True)

@@ -41,6 +41,12 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual((answer["top_p"], answer["tool_choice"]), (1.0, "auto"))
         self.assertEqual(answer["tools"][0]["strict"], True)
 
+    def test_otherToolsAreRepeatedAndNotCalled(self) -> None:
+        """Tools that the provider runs itself stay as they are, and are answered in words."""
+        tools = [{"type": "web_search"}]
+        answer = value(ask(answer_response, model="m", input="a", tools=tools, tool_choice="required"))
+        self.assertEqual((answer["tools"], answer["output"][0]["type"]), (tools, "message"))
+
     def test_streamedEventsAreInOrder(self) -> None:
         """From ``response.created`` to ``response.completed``, numbered without gaps, names as types."""
         found = events(ask(answer_response, model="m", input="hello world", stream=True))

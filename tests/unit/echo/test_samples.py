@@ -21,6 +21,8 @@ SCHEMAS: tuple[dict[str, object], ...] = (
     {"type": "integer", "maximum": -3},
     {"type": "integer", "exclusiveMaximum": 1},
     {"type": "integer", "minimum": 10, "multipleOf": 7},
+    {"type": "integer", "minimum": 10, "maximum": 20, "multipleOf": 7},
+    {"type": "integer", "maximum": -1, "multipleOf": 4},
     {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     {"type": "boolean"},
     {"type": "null"},
@@ -35,6 +37,12 @@ SCHEMAS: tuple[dict[str, object], ...] = (
     {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "required": ["a"]},
     {"type": "object", "required": ["anything"]},
     {"allOf": [{"properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"required": ["b"]}], "type": "object"},
+    {
+        "allOf": [{"properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"required": ["a", "b"]}],
+        "properties": {"b": {"type": "null"}},
+        "required": ["b"],
+        "type": "object",
+    },
     {
         "$defs": {"Point": {"type": "object", "properties": {"x/y": {"type": "number"}}, "required": ["x/y"]}},
         "type": "object",

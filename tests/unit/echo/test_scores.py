@@ -32,6 +32,13 @@ class EmbeddingTests(SynchronousTestCase):
             self.assertAlmostEqual(math.hypot(*vector), 1.0, places=5)
         self.assertEqual(answer["usage"], {"prompt_tokens": 5, "total_tokens": 5})
 
+    def test_everyLengthIsPossible(self) -> None:
+        """Even and odd numbers of dimensions, one included, make unit vectors."""
+        for dimensions in (1, 2, 3, 7, 1536, 4096):
+            numbers = value(ask(answer_embeddings, model="m", input="a", dimensions=dimensions))["data"][0]["embedding"]
+            self.assertEqual(len(numbers), dimensions)
+            self.assertAlmostEqual(math.hypot(*numbers), 1.0, places=5)
+
     def test_base64IsTheSameNumbers(self) -> None:
         """Little-endian 32-bit floats, the same as in the other form."""
         fields = {"model": "m", "input": "a", "dimensions": 16}
