@@ -1,6 +1,8 @@
 """What one client request is made of: the request, its attempts, its usage, its record.
 
 All values; they are created in `web` and `gateway`, and read by policies, upstreams and observers.
+They are made anew for each request, so they are `msgspec.Struct`s: as frozen as attrs'
+values, and made in a fifth of the time.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import attrs
+import msgspec
 
 from relay.endpoints import Endpoint
 from relay.outcome import Outcome, Stage
@@ -19,8 +21,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in order, names in lower case, values without surrounding blanks."""
 
 
-@attrs.frozen
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens of one exchange as the provider reported them; None where it did not say.
 
     Attributes:
@@ -38,8 +39,7 @@ class Usage:
     reasoning: int | None = None
 
 
-@attrs.frozen
-class KeyInfo:
+class KeyInfo(msgspec.Struct, frozen=True):
     """Who is calling.
 
     Attributes:
@@ -78,8 +78,7 @@ class Body(Protocol):
         """Give back what it holds (a temporary file). Idempotent."""
 
 
-@attrs.frozen
-class FormField:
+class FormField(msgspec.Struct, frozen=True):
     """One text field of a multipart body, and where its value stands in it.
 
     Attributes:
@@ -93,8 +92,7 @@ class FormField:
     end: int
 
 
-@attrs.frozen
-class ClientRequest:
+class ClientRequest(msgspec.Struct, frozen=True):
     """One request of a client, its body complete, nothing of it believed yet.
 
     Attributes:
@@ -119,7 +117,7 @@ class ClientRequest:
     client: str
     credential: Secret | None
     received: float
-    fields: Mapping[str, FormField] = attrs.field(factory=dict)
+    fields: Mapping[str, FormField] = msgspec.field(default_factory=dict)
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header field given in lower case, or None."""
@@ -129,8 +127,7 @@ class ClientRequest:
         return None
 
 
-@attrs.frozen
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True):
     """One attempt's request, ready to be sent.
 
     Attributes:
@@ -160,8 +157,7 @@ class UpstreamRequest:
     own_credential: bool = True
 
 
-@attrs.frozen
-class LimitState:
+class LimitState(msgspec.Struct, frozen=True):
     """A rate limit after a request was counted.
 
     Attributes:
@@ -175,8 +171,7 @@ class LimitState:
     reset: float
 
 
-@attrs.frozen
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct, frozen=True):
     """One upstream try, as observers see it.
 
     Attributes:
@@ -198,8 +193,7 @@ class AttemptRecord:
     elapsed: float
 
 
-@attrs.frozen
-class ExchangeStarted:
+class ExchangeStarted(msgspec.Struct, frozen=True):
     """An exchange has begun: its id and endpoint."""
 
     id: str
@@ -210,8 +204,7 @@ GAP_BOUNDS: Sequence[float] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 """Upper bounds, seconds, of the buckets in `ExchangeRecord.gaps`; one more bucket takes the rest."""
 
 
-@attrs.frozen
-class ExchangeRecord:
+class ExchangeRecord(msgspec.Struct, frozen=True):
     """One exchange, whole: the single source of logs, metrics, traces and the ledger.
 
     Attributes:

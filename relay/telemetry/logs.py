@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-import attrs
 import msgspec
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
@@ -149,7 +148,7 @@ class ExchangeLog:
         if redactor.text(joined) == joined:
             return record
         identity, upstream_id, model, deployment, upstream_model, finish = map(redactor.text, said)
-        return attrs.evolve(
+        return msgspec.structs.replace(
             record,
             id=identity,
             upstream_id=upstream_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
+import msgspec
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -40,11 +40,11 @@ class Reporter:
         """A request was answered with an error before it became an exchange."""
         status, outcome = (499, Outcome.CLIENT_GONE) if request.gone else (error.http_status, error.outcome)
         record = self._record(request, endpoint, front)
-        self._gateway.note(attrs.evolve(record, status=status, outcome=outcome, error=error.code))
+        self._gateway.note(msgspec.structs.replace(record, status=status, outcome=outcome, error=error.code))
 
     def served(self, request: RelayRequest, endpoint: str, front: str, key: KeyInfo, size: int) -> None:
         """A request was answered well, with so many bytes."""
-        self._gateway.note(attrs.evolve(self._record(request, endpoint, front), key=key, bytes_out=size))
+        self._gateway.note(msgspec.structs.replace(self._record(request, endpoint, front), key=key, bytes_out=size))
 
     def turned_away(self, request_id: str, client: str, error: RelayError) -> None:
         """A connection was answered with an error although no request was understood on it."""

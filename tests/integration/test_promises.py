@@ -134,7 +134,8 @@ class SlowReaderTests(SynchronousTestCase):
         pid = relay.process.pid
         before = resident(pid)
         readers = [open_stream(relay.port) for _ in range(READERS)]
-        self.addCleanup(lambda: [reader.close() for reader in readers])
+        for reader in readers:
+            self.addCleanup(reader.close)
         for reader in readers:
             self.assertTrue(reader.recv(100))
         self.settle(taken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
+import msgspec
 
 from relay.exchange import GAP_BOUNDS, AttemptRecord, ExchangeRecord, KeyInfo, Usage
 from relay.outcome import Outcome, Stage
@@ -58,9 +58,11 @@ SUCCESS = AttemptRecord(
 
 def settled(**changes: Any) -> ExchangeRecord:
     """`STREAMED` with some attributes changed."""
-    return attrs.evolve(STREAMED, **changes)
+    return msgspec.structs.replace(STREAMED, **changes)
 
 
 def failed(result: str, status: int | None = None, provider: str = "openai") -> AttemptRecord:
     """An attempt that failed with a code, and with the provider's status if one came."""
-    return attrs.evolve(SUCCESS, provider=provider, result=result, stage=Stage.CONNECT, upstream_status=status)
+    return msgspec.structs.replace(
+        SUCCESS, provider=provider, result=result, stage=Stage.CONNECT, upstream_status=status
+    )
