@@ -37,6 +37,7 @@ from relay.telemetry.lines import LogFormat
 from relay.telemetry.logs import EventLog, ExchangeLog
 from relay.telemetry.metrics import CONTENT_TYPE, Metrics, exposition
 from relay.telemetry.output import open_log, rotate_on_signal
+from relay.telemetry.states import ProviderStates
 from relay.upstream.catalog import ModelCatalog
 from relay.upstream.client import Upstream
 from relay.upstream.dns import Resolution
@@ -113,6 +114,7 @@ class RelayService(MultiService):
         )
         self._limiter = MemoryLimiter(self._reactor.seconds)
         self._registry = CollectorRegistry()
+        self._states = ProviderStates()
         self._observers = (
             Metrics(
                 self._registry,
@@ -121,6 +123,7 @@ class RelayService(MultiService):
                 reload_failures=lambda: self._configuration.failures,
             ),
             ExchangeLog(self._output, self._redaction, style),
+            self._states,
             FailureAlerts(self._reactor.seconds, self._sentry.alert if self._sentry else None),
         )
 
@@ -165,6 +168,7 @@ class RelayService(MultiService):
             uptime=self._reactor.seconds() - self._began,
             active_requests=self._gateway.active,
             buckets=self._limiter.active(),
+            providers=self._states.states(),
             reload_failures=self._configuration.failures,
             reload_error=self._configuration.last_error,
         )

@@ -31,6 +31,12 @@ _FAILURES = frozenset(
 )
 
 
+def is_failure(attempt: AttemptRecord) -> bool:
+    """Whether an attempt tells that something is wrong with its provider."""
+    broken = attempt.upstream_status is not None and attempt.upstream_status >= 500
+    return broken or attempt.result in _FAILURES
+
+
 @attrs.frozen
 class Alert:
     """A provider has failed repeatedly.
@@ -120,8 +126,7 @@ class FailureAlerts:
 
     def attempt_ended(self, attempt: AttemptRecord) -> None:
         """Count it if it failed."""
-        broken = attempt.upstream_status is not None and attempt.upstream_status >= 500
-        if attempt.result not in _FAILURES and not broken:
+        if not is_failure(attempt):
             return
         alert = self._count.failed(attempt.provider, attempt.result, self._clock())
         if alert is None:
