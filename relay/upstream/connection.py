@@ -221,6 +221,8 @@ class Connection(HTTP11ClientProtocol):
 
     def drop(self) -> None:
         """Abort: nothing more is sent or received, whatever was under way."""
+        if self._request is not None:
+            self._request.persistent = False  # its message may still end in what was received before
         self._wire.abortConnection()
 
     def drop_after(self, seconds: float) -> None:

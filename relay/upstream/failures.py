@@ -27,7 +27,7 @@ from twisted.web.client import (
     ResponseFailed,
     ResponseNeverReceived,
 )
-from twisted.web.http import PotentialDataLoss, _DataLoss
+from twisted.web.http import PotentialDataLoss, _DataLoss, _MalformedChunkedDataError
 
 from relay.errors import (
     RelayError,
@@ -76,7 +76,7 @@ def before_body(error: Exception, lease: Lease, deployment: str) -> RelayError:
     if isinstance(error, RelayError):
         return error
     if lease.connection is None:
-        return _connecting(error, deployment)
+        return connecting(error, deployment)
     if lease.fault:
         return UpstreamProtocol(lease.fault, stage=Stage.FIRST_BYTE, deployment=deployment)
     causes = [cause.value for cause in getattr(error, "reasons", ())]
@@ -96,7 +96,8 @@ def before_body(error: Exception, lease: Lease, deployment: str) -> RelayError:
     return UpstreamUnreachable(text, stage=Stage.SEND, deployment=deployment)
 
 
-def _connecting(error: Exception, deployment: str) -> UpstreamError:
+def connecting(error: Exception, deployment: str) -> UpstreamError:
+    """The error for a connection that did not come about."""
     stage = Stage.CONNECT
     if isinstance(error, TimeoutError):
         return timed_out("connect", stage, deployment)
@@ -133,7 +134,8 @@ def at_body_end(reason: Failure, lease: Lease, deployment: str) -> UpstreamError
     causes = [cause.value for cause in getattr(reason.value, "reasons", ())]
     strange = [cause for cause in causes if not isinstance(cause, _LOSSES)]
     if strange:
-        _log.debug("an answer's body could not be read: {cause}", cause=type(strange[0]).__name__)
+        if not isinstance(strange[0], _MalformedChunkedDataError):
+            _log.failure("an answer's body could not be taken", Failure(strange[0]))
         text = "The provider's answer is not valid HTTP."
         return UpstreamProtocol(text, stage=Stage.STREAM, deployment=deployment)
     text = "The provider broke off its answer."

@@ -236,6 +236,22 @@ class KeepingTests(MemoryCase):
             self.finish()
             self.setUp()
 
+    def test_refusedAnswers(self) -> None:
+        """The connection of an answer that relay refuses is dropped, and not kept even if the message was whole."""
+        for rest in (b"", b"moved"):
+            sent = self.send()
+            protocol, wire = self.accept()
+            protocol.dataReceived(b"HTTP/1.1 308 Moved\r\nContent-Length: 5\r\n\r\n" + rest)
+            self.failureResultOf(sent, UpstreamProtocol)
+            self.assertTrue(wire.aborted)
+            again = self.send()
+            self.assertEqual(len(self.reactor.tcpClients), 2)
+            again.cancel()
+            self.failureResultOf(again, CancelledError)
+            self.reactor.advance(0)
+            self.finish()
+            self.setUp()
+
     def test_lostBeforeAnyByte(self) -> None:
         """A fresh connection that ends without an answer is not replaced."""
         sent = self.send()

@@ -149,3 +149,9 @@ class BodyEndTests(SynchronousTestCase):
             self.assertIs(type(error) if error else None, kind, repr((reason, lost)))
             if error is not None:
                 self.assertEqual((error.stage, error.deployment), (Stage.STREAM, "p/m"))
+
+    def test_unexpected(self) -> None:
+        """An error of relay's own that broke the body off is logged, and a malformed answer for the client."""
+        reason = Failure(ResponseFailed([Failure(ZeroDivisionError()), Failure(_DataLoss())]))
+        self.assertIsInstance(at_body_end(reason, connected(), "p/m"), UpstreamProtocol)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
