@@ -36,7 +36,7 @@ from zope.interface import implementer
 
 from relay.errors import UpstreamError
 from relay.exchange import UpstreamRequest
-from relay.interfaces import IUpstreamResponse
+from relay.interfaces import IUpstream, IUpstreamResponse
 from relay.provider import Origin, Timeouts
 from relay.upstream.client import Upstream
 
@@ -332,7 +332,7 @@ _Error = TypeVar("_Error", bound=BaseException)
 
 
 class UpstreamCase(TestCase):
-    """One `FaultServer` and one `Upstream`, over TCP, or TLS where a subclass says so.
+    """One `FaultServer` and one upstream, over TCP, or TLS where a subclass says so.
 
     After each test, idle connections must have closed tidily, and nothing may be left.
     """
@@ -349,7 +349,11 @@ class UpstreamCase(TestCase):
             self.trust = authority.trust
         else:
             self.origin = self.server.listen()
-        self.upstream = Upstream(cast("Any", reactor), trust=self.trust)
+        self.upstream = self.make(trust=self.trust)
+
+    def make(self, **settings: Any) -> IUpstream:
+        """Make the upstream under test."""
+        return Upstream(cast("Any", reactor), **settings)
 
     async def tearDown(self) -> None:  # type: ignore[override]  # trial waits for it
         await self.upstream.close()

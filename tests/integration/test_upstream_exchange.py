@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from relay.errors import Overloaded, UpstreamProtocol, UpstreamUnreachable
 from relay.outcome import Stage
 from relay.provider import Origin
-from relay.upstream.client import Upstream
 from tests.integration.faults import CHUNKED, Asked, Peer, UpstreamCase, answer, chunk, head
 from tests.unit.upstream.doubles import MemoryBody
 
@@ -77,7 +76,7 @@ class WireTests(UpstreamCase):
     async def test_located(self) -> None:
         """An origin that stands for another is connected to there."""
         there, self.origin = self.origin, Origin("echo", "echo", 0)
-        upstream = Upstream(cast("Any", reactor), locate=lambda origin: there if origin.scheme == "echo" else origin)
+        upstream = self.make(locate=lambda origin: there if origin.scheme == "echo" else origin)
         self.server.reply(answer(b"ok"))
         response = await upstream.send(self.request())
         self.assertEqual(await response.read(10), b"ok")
@@ -85,8 +84,26 @@ class WireTests(UpstreamCase):
         await upstream.close()
 
 
+NOT_KEPT = {
+    "close": answer(b"ok", 200, b"Connection: close"),
+    "capitals": answer(b"ok", 200, b"Connection: Keep-Alive, Close"),
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "extra bytes": answer(b"ok") + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+    "extra bytes after chunks": head(200, CHUNKED) + chunk(b"ok") + chunk(b"") + b"x",
+}
+"""Name → a good answer, ``ok``, behind which the connection may not be used again."""
+
+TWO_FRAMINGS = head(200, CHUNKED, b"Content-Length: 2") + chunk(b"ok") + chunk(b"")
+
+
 class ReuseTests(UpstreamCase):
-    """Which connection carries the next request."""
+    """Which connection carries the next request.
+
+    Attributes:
+        not_kept: name → answer.
+    """
+
+    not_kept: Mapping[str, bytes] = {**NOT_KEPT, "two framings": TWO_FRAMINGS}
 
     async def exchange(self, data: bytes = b"", limit: int = 100) -> tuple[int, bytes]:
         """One whole exchange; without data, the server's script stays as it is."""
@@ -114,14 +131,7 @@ class ReuseTests(UpstreamCase):
 
     async def test_notKept(self) -> None:
         """A connection that was announced to close, is older than HTTP/1.1 or brought extra bytes is not used again."""
-        for label, data in (
-            ("close", answer(b"ok", 200, b"Connection: close")),
-            ("capitals", answer(b"ok", 200, b"Connection: Keep-Alive, Close")),
-            ("HTTP/1.0", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-            ("extra bytes", answer(b"ok") + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"),
-            ("extra bytes after chunks", head(200, CHUNKED) + chunk(b"ok") + chunk(b"") + b"x"),
-            ("two framings", head(200, CHUNKED, b"Content-Length: 2") + chunk(b"ok") + chunk(b"")),
-        ):
+        for label, data in self.not_kept.items():
             before = len(self.server.peers)
             for _ in range(2):
                 self.assertEqual(await self.exchange(data), (200, b"ok"), label)
@@ -201,7 +211,7 @@ class ReuseTests(UpstreamCase):
 
     async def test_idleTime(self) -> None:
         """An idle connection is closed after its time."""
-        upstream = Upstream(cast("Any", reactor), trust=self.trust, idle_seconds=0.05)
+        upstream = self.make(trust=self.trust, idle_seconds=0.05)
         self.server.reply(answer(b"ok"))
         response = await upstream.send(self.request())
         await response.read(10)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet import reactor
 
 from relay.errors import TruncatedStream, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
+from relay.interfaces import IUpstream
 from relay.outcome import Stage
 from relay.provider import Origin
-from relay.upstream.client import Upstream
 from tests.integration.faults import CHUNKED, Authority, FaultServer, Peer, UpstreamCase, answer, chunk, head
 
 _FIELD = b"X-Filler: " + b"f" * 1000 + b"\r\n"
@@ -263,7 +263,7 @@ class SecureBodyFaultTests(BodyFaultTests):
 class TLSFaultTests(UpstreamCase):
     """Where TLS does not come about, not one byte of the request is sent."""
 
-    async def refused(self, server: FaultServer, upstream: Upstream, label: str) -> None:
+    async def refused(self, server: FaultServer, upstream: IUpstream, label: str) -> None:
         """The connection fails while connecting, and nothing of the request is sent."""
         error = await self.fails(UpstreamUnreachable, upstream.send(self.request()), label)
         self.assertIs(error.stage, Stage.CONNECT, label)
@@ -274,7 +274,7 @@ class TLSFaultTests(UpstreamCase):
     async def test_badCertificates(self) -> None:
         """Self-signed, for another host, or expired: refused."""
         authority = Authority()
-        upstream = Upstream(cast("Any", reactor), trust=authority.trust)
+        upstream = self.make(trust=authority.trust)
         for label, options in (
             ("self-signed", authority.self_signed("127.0.0.1")),
             ("wrong address", authority.server("127.0.0.2")),
@@ -290,7 +290,7 @@ class TLSFaultTests(UpstreamCase):
         """Without another root, only the platform's authorities count."""
         server = FaultServer(reactor)
         self.origin = server.listen(Authority().server("127.0.0.1"))
-        await self.refused(server, Upstream(cast("Any", reactor)), "unknown authority")
+        await self.refused(server, self.make(), "unknown authority")
         await server.stop()
 
     async def test_hostName(self) -> None:
@@ -299,7 +299,7 @@ class TLSFaultTests(UpstreamCase):
         server = FaultServer(reactor)
         server.reply(answer(b"ok"))
         self.origin = server.listen(authority.server("localhost"), "localhost")
-        upstream = Upstream(cast("Any", reactor), trust=authority.trust)
+        upstream = self.make(trust=authority.trust)
         response = await upstream.send(self.request())
         self.assertEqual(await response.read(10), b"ok")
         self.assertEqual(server.peers[0].wire.getHandle().get_servername(), b"localhost")

@@ -1,0 +1,492 @@
+"""One HTTP/1.1 connection to a provider, from relay's side.
+
+It carries one exchange at a time, for a `Taker` that is told of the answer by plain method
+calls. Whatever cannot be read in exactly one way ends the connection; it goes back to its
+`Home` only when the parser saw the end of the message, nothing behind it, and the request
+had been sent.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHandshakeListener, IProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from relay.runtime.wheel import Deadline, Wheel
+from relay.wire.http import (
+    ChunkedBody,
+    Framing,
+    FramingError,
+    HeadError,
+    ResponseHead,
+    find_head_end,
+    parse_response_head,
+)
+
+LINGER = 5.0
+"""Seconds that a connection may take to close tidily before it is aborted."""
+
+INTERIM_ANSWERS = 10
+"""1xx answers before the final one."""
+
+HIGHEST_STATUS = 599
+_SWITCHING = 101
+_FINAL = 200
+
+
+class State(enum.Enum):
+    """Where a connection stands.
+
+    ======== ================================= ==============================================
+    OPENING  TCP or TLS is not there yet       → IDLE when it is, CLOSED
+    IDLE     nobody has it                     → HEAD by `Connection.ask`, CLOSED
+    HEAD     a request was (or is being) sent  → LENGTH, CHUNKED, EOF, IDLE (no body), CLOSED
+    LENGTH   a body of known length comes      → IDLE, CLOSED
+    CHUNKED  a chunked body comes              → IDLE, CLOSED
+    EOF      a body up to the close comes      → CLOSED
+    CLOSED   it carries nothing any more
+    ======== ================================= ==============================================
+    """
+
+    OPENING = "opening"
+    IDLE = "idle"
+    HEAD = "head"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    EOF = "eof"
+    CLOSED = "closed"
+
+
+class Break(enum.Enum):
+    """How an exchange broke off.
+
+    UNSENT: the connection ended while the request was being written. UNANSWERED: after
+    that, before one byte of an answer. CUT: within the answer. MALFORMED: the answer is not
+    HTTP that relay accepts; the cause's text says why. UPLOAD: the request's own body could
+    not be read; the cause is its error.
+    """
+
+    UNSENT = "unsent"
+    UNANSWERED = "unanswered"
+    CUT = "cut"
+    MALFORMED = "malformed"
+    UPLOAD = "upload"
+
+
+class Taker(Protocol):
+    """Who has a connection for one exchange. After `ended` or `broken` it has it no more."""
+
+    def answered(self, head: ResponseHead) -> Taker | None:
+        """The final head is here; says who takes the body, or None when the connection was given up."""
+
+    def announced(self) -> None:
+        """What came together with the head has been taken, whether or not that was the end."""
+
+    def took(self, data: bytes) -> None:
+        """A piece of the body, not empty."""
+
+    def ended(self) -> None:
+        """The message is whole."""
+
+    def broken(self, how: Break, cause: Exception) -> None:
+        """There will be no whole message."""
+
+
+class _Nobody:
+    """Takes what nobody waits for."""
+
+    __slots__ = ()
+
+    def answered(self, head: ResponseHead) -> Taker | None:
+        return self
+
+    def announced(self) -> None:
+        pass
+
+    def took(self, data: bytes) -> None:
+        pass
+
+    def ended(self) -> None:
+        pass
+
+    def broken(self, how: Break, cause: Exception) -> None:
+        pass
+
+
+class Home(Protocol):
+    """Where a connection belongs."""
+
+    def release(self, connection: Connection) -> None:
+        """It can carry the next request."""
+
+    def gone(self, connection: Connection) -> None:
+        """It carries nothing any more; its place is free."""
+
+    def lost(self, connection: Connection) -> None:
+        """Its socket is closed."""
+
+
+Opened = Callable[["Connection | Exception"], None]
+"""Told once: the connection that stands, or why there is none."""
+
+_OPENING, _IDLE, _HEAD, _LENGTH, _CHUNKED, _EOF, _CLOSED = State
+_NOBODY = _Nobody()
+
+
+@implementer(IProtocol, IHandshakeListener)
+class Connection:
+    """One connection; see `State`.
+
+    Args:
+        wheel: bounds how long closing takes.
+        home: takes it back.
+        opened: told when it stands; for TLS that is when the certificate is good.
+        secure: whether TLS is on top.
+
+    Attributes:
+        state: where it stands.
+        reused: whether the present exchange is not its first.
+        transport: TCP or TLS below, while that is open.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_chunks",
+        "_closing",
+        "_home",
+        "_interim",
+        "_keep",
+        "_left",
+        "_method",
+        "_opened",
+        "_paused",
+        "_producer",
+        "_secure",
+        "_taker",
+        "_upload",
+        "_wheel",
+        "_whole",
+        "reused",
+        "state",
+        "transport",
+    )
+
+    def __init__(self, wheel: Wheel, home: Home, opened: Opened, *, secure: bool) -> None:
+        self.state = _OPENING
+        self.reused = False
+        self.transport: Any = None
+        self._wheel = wheel
+        self._home = home
+        self._opened: Opened | None = opened
+        self._secure = secure
+        self._taker: Taker = _NOBODY
+        self._method = b""
+        self._begun: bytes | bytearray = b""  # of the head, as long as that is not whole
+        self._interim = 0
+        self._chunks: ChunkedBody | None = None
+        self._left = 0  # bytes of a body of known length that are to come
+        self._keep = False
+        self._whole = False  # the end of the message has been read
+        self._paused = False
+        self._producer: IBodyProducer | None = None
+        self._upload: Deferred[None] | None = None
+        self._closing: Deadline | None = None
+
+    # ── coming up ─────────────────────────────────────────────────────────────────────
+
+    def makeConnection(self, transport: Any) -> None:
+        """TCP stands."""
+        self.transport = transport
+        self.connectionMade()
+
+    def connectionMade(self) -> None:
+        """TCP stands."""
+        self.transport.setTcpNoDelay(True)
+        if not self._secure:
+            self._stands()
+
+    def handshakeCompleted(self) -> None:
+        """TLS stands; called, too, right after the certificate was refused."""
+        if self.state is _OPENING and not self.transport.disconnecting:
+            self._stands()
+
+    def _stands(self) -> None:
+        opened, self._opened = self._opened, None
+        self.state = _IDLE
+        if opened is not None:
+            opened(self)
+
+    # ── one exchange ──────────────────────────────────────────────────────────────────
+
+    @property
+    def sending(self) -> bool:
+        """Whether the request's body is still being written."""
+        return self._upload is not None
+
+    def ask(self, taker: Taker, method: bytes, data: bytes, producer: IBodyProducer | None = None) -> None:
+        """Send a request; the connection is idle.
+
+        Args:
+            taker: is told what becomes of it.
+            method: the request's method.
+            data: its head, and its body where that is small.
+            producer: writes the rest of the body, at the provider's pace.
+        """
+        self.begin(taker, method)
+        self.transport.write(data)
+        if producer is not None and self.state is _HEAD:
+            self._producer = producer
+            self.transport.registerProducer(producer, True)
+            self.upload(producer.startProducing(self.transport))
+
+    def begin(self, taker: Taker, method: bytes) -> None:
+        """Expect the answer to a request that the taker writes to `transport` itself."""
+        self.state = _HEAD
+        self._taker = taker
+        self._method = method
+        self._interim = 0
+        self._whole = False
+
+    def upload(self, written: Deferred[None]) -> None:
+        """The request is being written until this fires."""
+        self._upload = written
+        written.addCallbacks(self._uploaded, self._upload_failed)
+
+    def _uploaded(self, _: None) -> None:
+        self._upload = None
+        if self._producer is not None:
+            self._producer = None
+            if self.transport is not None:
+                self.transport.unregisterProducer()
+
+    def _upload_failed(self, reason: Failure) -> None:
+        if self._upload is not None:
+            self._upload = None
+            self._break(Break.UPLOAD, _exception(reason))
+
+    def hand_over(self, taker: Taker) -> None:
+        """Let somebody else take the rest of the exchange."""
+        self._taker = taker
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if not self._paused and self.transport is not None:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused and self.transport is not None:
+            self._paused = False
+            self.transport.resumeProducing()
+
+    # ── the answer ────────────────────────────────────────────────────────────────────
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes from the provider."""
+        state, chunks = self.state, self._chunks
+        if chunks is not None:
+            self._take_chunks(chunks, data)
+        elif state is _HEAD:
+            self._take_head(data)
+        elif state is _LENGTH:
+            self._take_length(data)
+        elif state is _EOF:
+            self._taker.took(data)
+        elif state is _IDLE:
+            self.drop()  # nobody asked: whatever it is, it must not become the next answer
+
+    def _take_head(self, data: bytes) -> None:
+        seen = len(self._begun)
+        if seen:
+            begun = self._begun
+            begun += data  # a bytearray, by the end of this method at the latest
+        else:
+            begun = data
+        try:
+            head, rest = self._read_head(begun, seen)
+        except HeadError as error:
+            self._break(Break.MALFORMED, error)
+            return
+        if head is None:
+            self._begun = rest if isinstance(rest, bytearray) else bytearray(rest)
+            return
+        self._begun = b""
+        taker = self._taker.answered(head)
+        if taker is None or self.state is not _HEAD:
+            return
+        self._taker = taker
+        self._keep = head.keep_alive
+        self._take_body(head, bytes(rest))
+        taker.announced()
+
+    def _read_head(self, begun: bytes | bytearray, seen: int) -> tuple[ResponseHead | None, bytes | bytearray]:
+        """The final head and what follows it; None and what is left while it is not whole."""
+        while True:
+            end = find_head_end(begun, seen)
+            if end < 0:
+                return None, begun
+            head = parse_response_head(bytes(begun[:end]), self._method)
+            rest = begun[end:]
+            if head.status >= _FINAL and head.status <= HIGHEST_STATUS:
+                return head, rest
+            self._interim += 1
+            if head.status >= _FINAL or head.status == _SWITCHING:
+                raise HeadError(502, f"Its status {head.status} is not one that a provider may give.")
+            if self._interim > INTERIM_ANSWERS:
+                raise HeadError(502, "Interim answers came without end.")
+            begun, seen = rest, 0
+
+    def _take_body(self, head: ResponseHead, data: bytes) -> None:
+        """Begin with the body, whose first bytes came along with the head."""
+        framing = head.framing
+        if framing is Framing.LENGTH:
+            self.state = _LENGTH
+            self._left = head.length
+            if data:
+                self._take_length(data)
+        elif framing is Framing.CHUNKED:
+            self.state = _CHUNKED
+            self._chunks = chunks = ChunkedBody()
+            if data:
+                self._take_chunks(chunks, data)
+        elif framing is Framing.EOF:
+            self.state = _EOF
+            if data:
+                self._taker.took(data)
+        else:
+            self._end(data)
+
+    def _take_length(self, data: bytes) -> None:
+        left = self._left - len(data)
+        if left > 0:
+            self._left = left
+            self._taker.took(data)
+            return
+        self._whole = True
+        rest = b""
+        if left:
+            data, rest = data[:left], data[left:]
+        self._taker.took(data)
+        if self.state is _LENGTH:
+            self._end(rest)
+
+    def _take_chunks(self, chunks: ChunkedBody, data: bytes) -> None:
+        try:
+            pieces = chunks.feed(data)
+        except FramingError as error:
+            self._break(Break.MALFORMED, error)
+            return
+        if not chunks.done:
+            if pieces:
+                self._taker.took(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            return
+        self._whole = True
+        if pieces:
+            self._taker.took(b"".join(pieces))
+        if self.state is _CHUNKED:
+            self._end(chunks.rest)
+
+    def _end(self, rest: bytes) -> None:
+        """The message is whole: decide whether the connection may be used again."""
+        taker, self._taker = self._taker, _NOBODY
+        self._chunks = None
+        self._stop_closing()
+        if rest or self._upload is not None:
+            # Bytes that nobody asked for, or an upload that the provider does not want.
+            self.drop()
+        elif self._keep:
+            self.state = _IDLE
+            self.reused = True
+            if self._paused:
+                self.resume()
+            self._home.release(self)
+        else:
+            self.close()
+        taker.ended()
+
+    def _break(self, how: Break, cause: Exception) -> None:
+        taker = self._taker
+        self.drop()
+        taker.broken(how, cause)
+
+    # ── going down ────────────────────────────────────────────────────────────────────
+
+    def drain(self, seconds: float) -> None:
+        """Nobody waits for the rest of the message; if it ends in time, the connection is kept."""
+        self._taker = _NOBODY
+        if not self._whole and self.state is not _CLOSED:
+            self.resume()
+            self._closing = self._wheel.arm(seconds, self.drop)
+
+    def close(self) -> None:
+        """Close tidily, within `LINGER`."""
+        self._leave()
+        if self.transport is not None:
+            self._closing = self._wheel.arm(LINGER, self.cut)
+            self.transport.loseConnection()
+
+    def drop(self) -> None:
+        """Abort, and tell the taker nothing. Idempotent."""
+        self._leave()
+        self.cut()
+
+    def cut(self) -> None:
+        """Abort; the taker is told in a later turn of the reactor. Idempotent."""
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    def _leave(self) -> None:
+        """Carry nothing from now on."""
+        before, self.state = self.state, _CLOSED
+        self._taker = _NOBODY
+        self._opened = None
+        self._chunks = None
+        self._begun = b""
+        self._stop_closing()
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.cancel()
+        if before is not _CLOSED and before is not _OPENING:
+            self._home.gone(self)
+
+    def _stop_closing(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The socket is closed."""
+        state, taker, opened = self.state, self._taker, self._opened
+        cause = _exception(reason)
+        how = self._how(state)
+        tidy = state is _EOF and isinstance(cause, ConnectionDone)
+        self.transport = None
+        if tidy:
+            taker.ended()
+        elif state is not _CLOSED:
+            taker.broken(how, cause)
+        self._leave()  # behind the taker, which may at once ask for a connection in place of this one
+        self._home.lost(self)
+        if opened is not None and state is _OPENING:
+            opened(cause)
+
+    def _how(self, state: State) -> Break:
+        if state is not _HEAD:
+            return Break.CUT
+        if self._begun or self._interim:
+            return Break.CUT
+        return Break.UNSENT if self._upload is not None else Break.UNANSWERED
+
+
+def _exception(reason: Failure) -> Exception:
+    error = reason.value
+    return error if isinstance(error, Exception) else ConnectionLost(str(error))

@@ -1,0 +1,216 @@
+"""Opens connections: name, addresses, TCP, and TLS with a verified certificate."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IAddress, IConnector, IProtocolFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.web.iweb import IPolicyForHTTPS
+from zope.interface import implementer
+
+from relay.provider import Origin
+from relay.runtime.wheel import Deadline, Wheel
+from relay.upstream.engine.addresses import AddressBook, Addresses
+from relay.upstream.engine.connection import Connection, Home, Opened
+
+STAGGER = 0.25
+"""Seconds that an address is given before the next one is tried beside it (RFC 8305, section 5)."""
+
+SLOWEST = 60.0
+"""Seconds after which an address is given up, where nobody gives up before."""
+
+Secure = Callable[[Origin, IProtocolFactory], IProtocolFactory]
+"""Puts TLS under the protocols of a factory, so that they see ``handshakeCompleted`` once
+the certificate is good for the origin's host."""
+
+
+def by_policy(policy: IPolicyForHTTPS) -> Secure:
+    """TLS as Twisted has it, verified as a policy says."""
+
+    def secure(origin: Origin, factory: IProtocolFactory) -> IProtocolFactory:
+        creator = policy.creatorForNetloc(origin.host.encode("ascii"), origin.port)
+        wrapped: IProtocolFactory = TLSMemoryBIOFactory(creator, True, factory)
+        return wrapped
+
+    return secure
+
+
+class Dialer:
+    """Opens connections to any origin.
+
+    Args:
+        reactor: opens sockets and resolves names.
+        wheel: times the next address.
+        secure: TLS.
+    """
+
+    def __init__(self, reactor: Any, wheel: Wheel, secure: Secure) -> None:
+        self.reactor = reactor
+        self.wheel = wheel
+        self.secure = secure
+        self.book = AddressBook(reactor, reactor.seconds)
+
+    def dial(self, origin: Origin, home: Home, opened: Opened) -> Dial:
+        """Begin to open a connection.
+
+        Args:
+            origin: where to.
+            home: where the connection will belong.
+            opened: told once how it went, unless the dial is cancelled before; maybe at once.
+        """
+        dial = Dial(self, origin, home, opened)
+        dial.start()
+        return dial
+
+
+class Dial:
+    """One connection being opened: its addresses are tried in order, overlapping, until one stands."""
+
+    def __init__(self, dialer: Dialer, origin: Origin, home: Home, opened: Opened) -> None:
+        self._dialer = dialer
+        self._origin = origin
+        self._home = home
+        self._opened: Opened | None = opened
+        self._left: deque[str] = deque()
+        self._attempts: list[_Attempt] = []
+        self._stagger: Deadline | None = None
+        self._forget: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Find the addresses."""
+        host = self._origin.host
+        if isIPAddress(host) or isIPv6Address(host):
+            self._resolved((host,))
+        else:
+            self._forget = self._dialer.book.find(host, self._resolved)
+
+    def cancel(self) -> None:
+        """Stop, and tell nobody. Idempotent."""
+        self._opened = None
+        if self._forget is not None:
+            self._forget()
+        self._clear()
+
+    def _resolved(self, addresses: Addresses) -> None:
+        if not addresses:
+            self._over(DNSLookupError())
+            return
+        self._left.extend(addresses)
+        self._next()
+
+    def _next(self) -> None:
+        self._stop_stagger()
+        address = self._left.popleft()
+        attempt = _Attempt(self)
+        self._attempts.append(attempt)
+        if self._left:
+            self._stagger = self._dialer.wheel.arm(STAGGER, self._next)
+        factory: IProtocolFactory = attempt
+        if self._origin.scheme == "https":
+            factory = self._dialer.secure(self._origin, attempt)
+        self._dialer.reactor.connectTCP(address, self._origin.port, factory, SLOWEST)
+
+    # ── told by attempts ──────────────────────────────────────────────────────────────
+
+    def protocol(self, attempt: _Attempt) -> Connection:
+        """TCP stands: make the protocol for it."""
+        secure = self._origin.scheme == "https"
+        return Connection(self._dialer.wheel, self._home, lambda result: self._ended(attempt, result), secure=secure)
+
+    def failed(self, attempt: _Attempt, error: Exception) -> None:
+        """One attempt has failed: go on to the next address, if there is one."""
+        if attempt not in self._attempts:
+            return
+        self._attempts.remove(attempt)
+        if self._left:
+            self._next()
+        elif not self._attempts:
+            self._dialer.book.forget(self._origin.host)
+            self._over(error)
+
+    def _ended(self, attempt: _Attempt, result: Connection | Exception) -> None:
+        if isinstance(result, Exception):
+            self.failed(attempt, result)
+            return
+        self._attempts.remove(attempt)
+        attempt.release()
+        self._over(result)
+
+    def _over(self, result: Connection | Exception) -> None:
+        opened, self._opened = self._opened, None
+        self._clear()
+        if opened is not None:
+            opened(result)
+
+    def _clear(self) -> None:
+        """Give up what is still under way."""
+        self._stop_stagger()
+        self._left.clear()
+        attempts, self._attempts = self._attempts, []
+        for attempt in attempts:
+            attempt.cancel()
+
+    def _stop_stagger(self) -> None:
+        if self._stagger is not None:
+            self._stagger.cancel()
+            self._stagger = None
+
+
+@implementer(IProtocolFactory)
+class _Attempt:
+    """One address, as the factory that a connector wants."""
+
+    __slots__ = ("_connection", "_connector", "_dial")
+
+    noisy = False
+
+    def __init__(self, dial: Dial) -> None:
+        self._dial: Dial | None = dial
+        self._connector: IConnector | None = None
+        self._connection: Connection | None = None
+
+    def cancel(self) -> None:
+        """Give up; nothing is sent from now on."""
+        self._dial = None
+        if self._connection is not None:
+            self._connection.drop()
+        elif self._connector is not None:
+            self._connector.stopConnecting()
+        self.release()
+
+    def release(self) -> None:
+        """Let go; the connector keeps this object for as long as its connection lives."""
+        self._dial = self._connector = self._connection = None
+
+    def doStart(self) -> None:
+        """The connector begins with this factory."""
+
+    def doStop(self) -> None:
+        """The connector has ended with this factory."""
+
+    def startedConnecting(self, connector: IConnector) -> None:
+        """The connector has begun."""
+        self._connector = connector
+
+    def buildProtocol(self, addr: IAddress | None) -> Connection | None:
+        """TCP stands."""
+        if self._dial is None:
+            return None
+        self._connection = self._dial.protocol(self)
+        return self._connection
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        """TCP does not come about."""
+        dial = self._dial
+        self.release()
+        if dial is not None and isinstance(reason.value, Exception):
+            dial.failed(self, reason.value)
+
+    def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
+        """The connection that came about has ended; its protocol knows."""

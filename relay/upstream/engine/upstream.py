@@ -1,0 +1,77 @@
+"""The way to all providers over relay's own connections.
+
+No redirects, no cookies, no decoding, no retries but one over a dead kept connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet._sslverify import IOpenSSLTrustRoot
+from twisted.internet.defer import Deferred
+from twisted.web.client import BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
+from zope.interface import implementer
+
+from relay.exchange import UpstreamRequest
+from relay.interfaces import IUpstream, IUpstreamResponse
+from relay.provider import Origin
+from relay.runtime.transport import EagerReactor, is_supported
+from relay.runtime.wheel import Wheel
+from relay.upstream.engine.dial import Dialer, by_policy
+from relay.upstream.engine.pool import Pool
+from relay.upstream.engine.sending import Sending
+
+_TLS_HOSTS = 256
+"""Hosts whose TLS settings are kept; making one reads all trusted certificates."""
+
+
+def _itself(origin: Origin) -> Origin:
+    return origin
+
+
+@implementer(IUpstream)
+class EngineUpstream:
+    """Sends requests to providers.
+
+    Args:
+        reactor: opens sockets and resolves names.
+        wheel: runs all deadlines.
+        locate: an origin → where it really is; answers for origins that have no host, such as ``echo``.
+        trust: the authorities to trust instead of the platform's, or None.
+        connections: most connections to one origin.
+        queue: requests that may wait when an origin has that many.
+        idle_seconds: how long an idle connection is kept.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        wheel: Wheel,
+        *,
+        locate: Callable[[Origin], Origin] = _itself,
+        trust: IOpenSSLTrustRoot | None = None,
+        connections: int = 1000,
+        queue: int = 1000,
+        idle_seconds: float = 55.0,
+    ) -> None:
+        policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS(trust), _TLS_HOSTS)
+        sockets = EagerReactor(reactor) if is_supported() else reactor
+        dialer = Dialer(sockets, wheel, by_policy(policy))
+        self._wheel = wheel
+        self._locate = locate
+        self._pool = Pool(reactor, wheel, dialer, connections, queue, idle_seconds)
+
+    def send(self, request: UpstreamRequest) -> Deferred[IUpstreamResponse]:
+        """Send a request; fires when the answer's head is complete.
+
+        Fails with `UpstreamError`, with `Overloaded` when too many requests wait for the
+        origin, or with the `RelayError` that reading the request's own body failed with.
+        Cancelling aborts the connection in any phase.
+        """
+        pool = self._pool.at(self._locate(request.origin))
+        return Sending(pool, self._wheel, request).start()
+
+    def close(self) -> Deferred[None]:
+        """Close idle connections, and let no other become idle; fires when they are closed."""
+        return self._pool.close()

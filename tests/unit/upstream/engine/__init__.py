@@ -1,0 +1,1 @@
+"""Tests of the engine's upstream side, without sockets."""
