@@ -23,6 +23,7 @@ LARGEST_ERROR = 1024 * 1024
 """Bytes of a provider's error answer that are looked at."""
 
 _EVENTS = "text/event-stream"
+_JSON_TYPE = (b"content-type", b"application/json")
 _EVENT_HEAD: Headers = ((b"content-type", b"text/event-stream; charset=utf-8"),)
 
 
@@ -64,19 +65,24 @@ class Attempt:
         request = self._plan.upstream
         if request.stream:
             self._deliver().start_heartbeats()
-        await self._take(await self._upstream.send(request))
+        response = await self._upstream.send(request)
+        try:
+            await self._take(response)
+        except BaseException:
+            response.abort()
+            raise
 
     async def _take(self, response: IUpstreamResponse) -> None:
-        self._running.upstream_id = forward.upstream_id(response.headers)
+        head = forward.read_head(response.headers)
+        self._running.upstream_id = head.id
         if not 200 <= response.status <= 299:
             raise await self._refusal(response)
-        kind = forward.content_type(response.headers)
-        if kind == _EVENTS:
-            await self._stream(response, self._passthrough())
-        elif self._is_opaque(kind):
-            await self._stream(response, Opaque(self._plan.upstream.deployment))
+        if head.media == _EVENTS:
+            await self._stream(response, head.kept, self._passthrough())
+        elif self._is_opaque(head.media):
+            await self._stream(response, head.kept, Opaque(self._plan.upstream.deployment))
         else:
-            await self._whole(response)
+            await self._whole(response, head)
 
     def _is_opaque(self, kind: str) -> bool:
         """Audio and plain-text transcripts: bytes that relay does not look into."""
@@ -95,7 +101,7 @@ class Attempt:
 
     # ── non-streamed ──────────────────────────────────────────────────────────────────
 
-    async def _whole(self, response: IUpstreamResponse) -> None:
+    async def _whole(self, response: IUpstreamResponse, head: forward.Head) -> None:
         running, delivery = self._running, self._running.delivery
         body = await response.read(LARGEST_ANSWER)
         if body.lstrip()[:1] not in (b"{", b"["):
@@ -106,8 +112,9 @@ class Attempt:
             delivery.close()
             running.delivery = None
         running.usage, running.finish, _ = self._plan.front.usage(running.request.endpoint, body)
-        head = (*self._head(response, "application/json"), (b"content-length", b"%d" % len(body)))
-        self._sink.start(response.status, head)
+        length = (b"content-length", b"%d" % len(body))
+        fields = (*head.kept, length) if head.media else (_JSON_TYPE, *head.kept, length)
+        self._sink.start(response.status, forward.with_limit(fields, self._plan.limit))
         self._sink.write(body)
         self._sink.end()
         running.bytes_out = len(body)
@@ -115,7 +122,7 @@ class Attempt:
 
     # ── streamed ──────────────────────────────────────────────────────────────────────
 
-    async def _stream(self, response: IUpstreamResponse, transcoder: Transcoder) -> None:
+    async def _stream(self, response: IUpstreamResponse, head: Headers, transcoder: Transcoder) -> None:
         running = self._running
         delivery = running.delivery or self._deliver()
         events = isinstance(transcoder, Passthrough)
@@ -123,7 +130,7 @@ class Attempt:
             if delivery.started:
                 raise self._protocol("The provider answered without an event stream.")
             delivery.no_events()
-        delivery.attempt(transcoder, response.status, self._head(response, ""))
+        delivery.attempt(transcoder, response.status, forward.with_limit(head, self._plan.limit))
         try:
             await response.stream(transcoder, delivery)
         finally:
@@ -156,12 +163,6 @@ class Attempt:
             strip_usage=plan.strip_usage,
             request_id=self._running.request.id,
         )
-
-    def _head(self, response: IUpstreamResponse, default_type: str) -> Headers:
-        headers = forward.answer_headers(response.headers)
-        if default_type and not any(name == b"content-type" for name, _ in headers):
-            headers = ((b"content-type", default_type.encode()), *headers)
-        return forward.with_limit(headers, self._plan.limit)
 
     def _protocol(self, message: str) -> UpstreamProtocol:
         return UpstreamProtocol(message, stage=Stage.STREAM, deployment=self._plan.upstream.deployment)

@@ -7,6 +7,7 @@ everything that decides is a pure function in `policy` or `dialects`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -17,9 +18,11 @@ from relay.attempt import Attempt
 from relay.errors import ClientGone, Draining, InternalError, RelayError, UpstreamError
 from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
 from relay.interfaces import IConfiguration, IKeyStore, ILimiter, IModelCatalog, IObserver, ISink, IUpstream
-from relay.planning import Plan, plan
+from relay.planning import Plan, Planner
 from relay.running import RunningExchange
 from relay.secret import Redactor, Secret
+
+_Fact = TypeVar("_Fact")
 
 
 class Gateway:
@@ -54,10 +57,11 @@ class Gateway:
     ) -> None:
         self._configuration = configuration
         self._upstream = upstream
-        self._catalog = catalog
+        self._planner = Planner(keys, limiter, catalog)
         self._keys = keys
-        self._limiter = limiter
-        self._observers = observers
+        self._started = [observer.exchange_started for observer in observers]
+        self._attempted = [observer.attempt_ended for observer in observers]
+        self._settled = [observer.exchange_settled for observer in observers]
         self._redaction = redaction
         self._clock = clock
         self._wall = wall
@@ -75,7 +79,7 @@ class Gateway:
             and only while ``sink.started`` is False: the caller renders it.
         """
         running = RunningExchange(request, self._configuration.snapshot, self._clock.seconds, self._wall)
-        self._tell("exchange_started", ExchangeStarted(request.id, request.endpoint.path))
+        self._tell(self._started, ExchangeStarted(request.id, request.endpoint.path))
         done = Deferred.fromCoroutine(self._run(running, sink))
         self._running[running] = done
         sink.on_gone(done.cancel)
@@ -91,8 +95,8 @@ class Gateway:
 
     def note(self, record: ExchangeRecord) -> None:
         """Settle a request that web/ answered itself: a refusal, a model list."""
-        self._tell("exchange_started", ExchangeStarted(record.id, record.endpoint))
-        self._tell("exchange_settled", record)
+        self._tell(self._started, ExchangeStarted(record.id, record.endpoint))
+        self._tell(self._settled, record)
 
     @property
     def active(self) -> int:
@@ -128,7 +132,7 @@ class Gateway:
             if self.draining:
                 raise _draining()
             running.key = await self._owner(running.request.credential)
-            planned = plan(running, self._keys, self._limiter, self._catalog.known)
+            planned = self._planner.plan(running)
             await self._attempt(running, planned, sink)
         except (CancelledError, RelayError) as error:
             if sink.gone:
@@ -150,7 +154,7 @@ class Gateway:
             result = "client_gone" if sink.gone else "draining"
             raise
         finally:
-            self._tell("attempt_ended", running.attempt_ended(result))
+            self._tell(self._attempted, running.attempt_ended(result))
 
     def _settle(self, result: Failure | None, running: RunningExchange, sink: ISink) -> Failure | None:
         """Whatever happened, end the answer truthfully and tell the observers once."""
@@ -164,7 +168,7 @@ class Gateway:
                 self._fail_visibly(running, sink, error)
         if running.delivery is not None:
             running.delivery.close()
-        self._tell("exchange_settled", running.record())
+        self._tell(self._settled, running.record())
         self._forget(running)
         return Failure(error) if error is not None and render else None
 
@@ -199,12 +203,12 @@ class Gateway:
         else:
             delivery.fail(error)
 
-    def _tell(self, method: str, fact: object) -> None:
-        for observer in self._observers:
+    def _tell(self, tellers: Sequence[Callable[[_Fact], None]], fact: _Fact) -> None:
+        for tell in tellers:
             try:
-                getattr(observer, method)(fact)
+                tell(fact)
             except Exception:
-                self._log.failure("observer failed", observer=type(observer).__name__)
+                self._log.failure("observer failed", observer=getattr(tell, "__qualname__", "?"))
 
 
 def _draining() -> Draining:

@@ -91,6 +91,8 @@ class IUpstream(Interface):
 class IModelCatalog(Interface):
     """What the providers list, fetched and cached."""
 
+    version: int = Attribute("Changes whenever the answers of `known` may have changed.")
+
     def models(provider: Provider, credential: Secret | None) -> Deferred[Sequence[str]]:
         """Upstream model ids of a provider. Never fails: a dead provider lists its last known ids, or none."""
 

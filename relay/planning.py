@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
+from relay.config import Deployment, Snapshot
 from relay.dialects.base import Dialect
 from relay.dialects.form import FormRequest, read_form
 from relay.dialects.registry import DIALECTS
 from relay.dialects.request import JSONRequest, read_request
-from relay.endpoints import BodyKind
+from relay.endpoints import BodyKind, Endpoint
 from relay.errors import DialectUnsupported, InvalidRequest, UnsupportedMedia
 from relay.exchange import ClientRequest, LimitState, UpstreamRequest
-from relay.interfaces import IKeyStore, ILimiter
-from relay.policy import credentials, forward, routing
-from relay.provider import ProviderEndpoint, Quirk
+from relay.interfaces import IKeyStore, ILimiter, IModelCatalog
+from relay.policy import forward, routing
+from relay.policy.credentials import depends_on_client, upstream_credential
+from relay.policy.forward import Template
+from relay.provider import ProviderEndpoint, Quirk, RateLimit
 from relay.running import RunningExchange
+from relay.secret import Secret
 
 _CHAT = ("/v1/chat/completions", "/v1/completions")
 """Endpoints whose streams report usage only when ``stream_options.include_usage`` asks for it."""
 
+_REMEMBERED = 4096
+"""Model names whose way is remembered; junk names from clients make no difference beyond that."""
 
-@attrs.frozen
-class Plan:
+
+class Plan(msgspec.Struct, frozen=True):
     """What an attempt needs.
 
     Attributes:
@@ -39,51 +45,101 @@ class Plan:
     heartbeat: float
 
 
-def plan(running: RunningExchange, keys: IKeyStore, limiter: ILimiter, known: routing.Known) -> Plan:
-    """Decide everything about an exchange whose caller is known.
+class Way:
+    """Where an endpoint's requests for one model go, and what is the same in all of them.
+
+    Attributes:
+        deployment: the deployment.
+        served: how its provider serves the endpoint.
+        label: the model for metric labels.
+        limit: the rate limit in force.
+        asks_usage: whether usage has to be asked for in streams.
+        template: the common part of the upstream requests where all use the same key, made
+            with the first of them; None before.
+    """
+
+    __slots__ = ("asks_usage", "deployment", "label", "limit", "served", "template")
+
+    def __init__(self, deployment: Deployment, endpoint: Endpoint, label: str) -> None:
+        provider = deployment.provider
+        self.deployment = deployment
+        self.served: ProviderEndpoint = provider.endpoints[endpoint.path]
+        self.label = label
+        self.limit: RateLimit = provider.rate_limits[endpoint.path]
+        self.asks_usage = endpoint.path in _CHAT and Quirk.NO_STREAM_USAGE not in provider.quirks
+        self.template: Template | None = None
+
+
+class Planner:
+    """Plans exchanges; remembers the ways of models until the configuration or a model list changes.
 
     Args:
-        running: the exchange; its key is set, its model, deployment and stream flag get set.
         keys: tells whether client keys are required.
-        limiter: counts the request.
-        known: what providers are known to list.
-
-    Raises:
-        RequestError: the request is at fault.
-        UpstreamCredential: there is no key for the provider.
+        limiter: counts requests.
+        catalog: tells what providers are known to list.
     """
-    request, snapshot = running.request, running.snapshot
-    parsed = _read(request)
-    running.stream = parsed.stream
-    deployment = routing.resolve(snapshot, request.endpoint, parsed.model, known)
-    provider = deployment.provider
-    served = provider.endpoints[request.endpoint.path]
-    running.chose(deployment, parsed.model, routing.label(provider, parsed.model, known))
-    limit = limiter.check(
-        request.endpoint.path, f"{provider.name}/{running.key.id}", provider.rate_limits[request.endpoint.path]
-    )
-    _check_served(request, served, provider.name, stream=parsed.stream)
-    credential = credentials.upstream_credential(
-        provider,
-        first=deployment.first,
-        keys_required=keys.required(),
-        client=request.credential,
-        default=snapshot.default_key,
-    )
-    ask_usage = (
-        parsed.stream
-        and request.endpoint.path in _CHAT
-        and not parsed.wants_usage
-        and Quirk.NO_STREAM_USAGE not in provider.quirks
-    )
-    body = parsed.encode(deployment.model, provider.params, ask_usage=ask_usage)
-    return Plan(
-        front=DIALECTS[request.endpoint.front],
-        upstream=forward.build(deployment, request, body, credential, stream=parsed.stream),
-        strip_usage=ask_usage,
-        limit=limit,
-        heartbeat=served.stream.heartbeat,
-    )
+
+    def __init__(self, keys: IKeyStore, limiter: ILimiter, catalog: IModelCatalog) -> None:
+        self._keys = keys
+        self._limiter = limiter
+        self._catalog = catalog
+        self._ways: dict[tuple[str, str], Way] = {}
+        self._valid_for: tuple[Snapshot | None, int] = (None, 0)
+
+    def plan(self, running: RunningExchange) -> Plan:
+        """Decide everything about an exchange whose caller is known.
+
+        Args:
+            running: the exchange; its key is set, its model, deployment and stream flag get set.
+
+        Raises:
+            RequestError: the request is at fault.
+            UpstreamCredential: there is no key for the provider.
+        """
+        request = running.request
+        endpoint = request.endpoint
+        parsed = _read(request)
+        running.stream = parsed.stream
+        way = self._way(running.snapshot, endpoint, parsed.model)
+        running.chose(way.deployment, way.served.dialect, parsed.model, way.label)
+        provider = way.deployment.provider
+        limit = self._limiter.check(endpoint.path, f"{provider.name}/{running.key.id}", way.limit)
+        _check_served(request, way.served, provider.name, stream=parsed.stream)
+        template = way.template or self._template(running, way, request.credential)
+        ask_usage = way.asks_usage and parsed.stream and not parsed.wants_usage
+        body = parsed.encode(way.deployment.model, provider.params, ask_usage=ask_usage)
+        return Plan(
+            front=DIALECTS[endpoint.front],
+            upstream=forward.fill(template, request, body, stream=parsed.stream),
+            strip_usage=ask_usage,
+            limit=limit,
+            heartbeat=way.served.stream.heartbeat,
+        )
+
+    def _way(self, snapshot: Snapshot, endpoint: Endpoint, model: str) -> Way:
+        valid_for = (snapshot, self._catalog.version)
+        if valid_for[0] is not self._valid_for[0] or valid_for[1] != self._valid_for[1]:
+            self._ways = {}
+            self._valid_for = valid_for
+        way = self._ways.get((endpoint.path, model))
+        if way is None:
+            known = self._catalog.known
+            deployment = routing.resolve(snapshot, endpoint, model, known)
+            way = Way(deployment, endpoint, routing.label(deployment.provider, model, known))
+            if len(self._ways) >= _REMEMBERED:
+                self._ways = {}
+            self._ways[endpoint.path, model] = way
+        return way
+
+    def _template(self, running: RunningExchange, way: Way, client: Secret | None) -> Template:
+        provider, first, required = way.deployment.provider, way.deployment.first, self._keys.required()
+        credential = upstream_credential(
+            provider, first=first, keys_required=required, client=client, default=running.snapshot.default_key
+        )
+        template = forward.prepare(way.deployment, running.request.endpoint.path, credential)
+        if not depends_on_client(provider, first=first, keys_required=required):
+            way.template = template
+        return template
 
 
 def _read(request: ClientRequest) -> JSONRequest | FormRequest:

@@ -54,10 +54,10 @@ class RunningExchange:
         self._attempt_began = 0.0
         self._upstream_duration = 0.0
 
-    def chose(self, deployment: Deployment, model: str, label: str) -> None:
-        """A deployment has been chosen for the model that the client asked for."""
+    def chose(self, deployment: Deployment, back: str, model: str, label: str) -> None:
+        """A deployment, and the dialect spoken there, have been chosen for the model that the client asked for."""
         self.deployment = deployment
-        self.back = deployment.provider.endpoints[self.request.endpoint.path].dialect
+        self.back = back
         self.model = model[:_LONGEST_MODEL]
         self.model_label = label
 

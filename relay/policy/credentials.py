@@ -113,5 +113,11 @@ def upstream_credential(
     )
 
 
+def depends_on_client(provider: Provider, *, first: bool, keys_required: bool) -> bool:
+    """Whether `upstream_credential` may choose differently for different clients."""
+    asks = provider.auth.scheme is not AuthScheme.NONE
+    return asks and first and not keys_required and not has_own_credential(provider)
+
+
 def _remedy(auth: Auth) -> str:
     return f"set {auth.source} or DEFAULT_API_KEY" if auth.source else "set DEFAULT_API_KEY"

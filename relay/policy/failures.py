@@ -13,7 +13,7 @@ from relay.errors import (
 )
 from relay.exchange import Headers, UpstreamRequest
 from relay.outcome import Answer, Stage
-from relay.policy.forward import answer_headers, content_type
+from relay.policy.forward import read_head
 from relay.secret import Redactor
 
 _LONGEST = 2000
@@ -49,7 +49,9 @@ def classify(
             upstream_status=status,
             should_retry=False,
         )
-    answer = Answer(status, answer_headers(headers), redactor.data(body)) if _is_json(headers, body) else None
+    head = read_head(headers)
+    is_json = body.lstrip()[:1] in (b"{", b"[") and head.media != "text/html"
+    answer = Answer(status, head.kept, redactor.data(body)) if is_json else None
     return _kind(status)(
         redactor.text(said)[:_LONGEST] or f"The provider answered with status {status}.",
         stage=Stage.FIRST_BYTE,
@@ -64,11 +66,6 @@ def _kind(status: int) -> type[UpstreamOverloaded | UpstreamRateLimited | Upstre
     if status == 429:
         return UpstreamRateLimited
     return UpstreamOverloaded if status >= 500 else UpstreamRefused
-
-
-def _is_json(headers: Headers, body: bytes) -> bool:
-    kind = content_type(headers)
-    return body.lstrip()[:1] in (b"{", b"[") and kind != "text/html"
 
 
 def retry_after(headers: Headers) -> float | None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import attrs
+import msgspec
+
 from relay.config import Deployment
 from relay.exchange import Body, ClientRequest, Headers, LimitState, UpstreamRequest
 from relay.policy.credentials import Credential
-from relay.provider import Auth, AuthScheme, Provider
+from relay.provider import Auth, AuthScheme, Provider, ProviderEndpoint, Timeouts
 from relay.secret import Secret
 from relay.version import VERSION
 
 _JSON = b"application/json"
 _EVENTS = b"text/event-stream"
 
-_ANTHROPIC = (b"anthropic-version", b"anthropic-beta")
+_AGENT = f"relay/{VERSION}".encode()
+
+_ANTHROPIC = frozenset({b"anthropic-version", b"anthropic-beta"})
 """Opaque to relay, and meant for Anthropic only. See: https://docs.anthropic.com/en/api/versioning"""
 
 _QUERY = ("beta=true",)
@@ -33,52 +38,107 @@ _ANSWER = frozenset(
     }
 )
 _ANSWER_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
-_REQUEST_IDS = (b"x-request-id", b"request-id", b"apim-request-id", b"x-amzn-requestid", b"cf-ray")
+_REQUEST_IDS = frozenset({b"x-request-id", b"request-id", b"apim-request-id", b"x-amzn-requestid", b"cf-ray"})
 
 
-def build(
-    deployment: Deployment,
-    request: ClientRequest,
-    body: bytes | Body,
-    credential: Credential,
-    *,
-    stream: bool,
-) -> UpstreamRequest:
-    """Put together the request for one attempt; nothing it is made from changes.
+@attrs.frozen
+class Template:
+    """What is the same in all requests of one endpoint to one deployment with one key.
+
+    Attributes:
+        deployment: the deployment's name.
+        provider: the provider's name.
+        served: how the provider serves the endpoint.
+        target: path and query, model and key in place.
+        headers: configured fields and the key's.
+        names: their names; what a client sends under them stays behind.
+        anthropic: whether Anthropic's own fields go along.
+        timeouts: the deadlines.
+        credential: the key in it.
+    """
+
+    deployment: str
+    provider: str
+    served: ProviderEndpoint
+    target: str
+    headers: Headers
+    names: frozenset[bytes]
+    anthropic: bool
+    timeouts: Timeouts
+    credential: Credential
+
+
+def prepare(deployment: Deployment, path: str, credential: Credential) -> Template:
+    """Do once what is the same in every request.
 
     Args:
-        deployment: where it goes.
-        request: what the client sent.
-        body: the body to send, model already replaced.
+        deployment: where requests go.
+        path: canonical path of the endpoint.
         credential: the key to use.
-        stream: whether a streamed answer was asked for.
     """
     provider = deployment.provider
-    served = provider.endpoints[request.endpoint.path]
+    served = provider.endpoints[path]
     target = served.target.replace("{model}", _segment(deployment.model))
-    target = _with_query(target, request.query)
     headers = {name.encode(): value.encode("latin-1") for name, value in served.headers}
-    headers[b"content-type"] = request.content_type.encode("latin-1") if is_form(request) else _JSON
-    headers.setdefault(b"accept", _EVENTS if stream else (request.header(b"accept") or b"*/*"))
-    headers.setdefault(b"user-agent", request.header(b"user-agent") or f"relay/{VERSION}".encode())
-    if served.dialect == "anthropic":
-        headers.update({name: value for name in _ANTHROPIC if (value := request.header(name))})
     if credential.secret:
         target, added = authorize(provider.auth, credential.secret, target)
         headers.update(added)
-    return UpstreamRequest(
+    return Template(
         deployment=deployment.name,
         provider=provider.name,
-        method=served.method,
-        origin=served.origin,
+        served=served,
         target=target,
         headers=tuple(headers.items()),
+        names=frozenset(headers),
+        anthropic=served.dialect == "anthropic",
+        timeouts=provider.timeouts,
+        credential=credential,
+    )
+
+
+def fill(template: Template, request: ClientRequest, body: bytes | Body, *, stream: bool) -> UpstreamRequest:
+    """Put together the request for one attempt; nothing it is made from changes.
+
+    Args:
+        template: from `prepare`.
+        request: what the client sent.
+        body: the body to send, model already replaced.
+        stream: whether a streamed answer was asked for.
+    """
+    served, names, headers = template.served, template.names, template.headers
+    accept, agent = (_EVENTS if stream else b"*/*"), _AGENT
+    for name, value in request.headers:
+        if name == b"user-agent":
+            agent = value
+        elif name == b"accept" and not stream:
+            accept = value
+        elif template.anthropic and name in _ANTHROPIC:
+            headers = (*(field for field in headers if field[0] != name), (name, value))
+    if b"accept" not in names:
+        headers = (*headers, (b"accept", accept))
+    if b"user-agent" not in names:
+        headers = (*headers, (b"user-agent", agent))
+    content_type = request.content_type.encode("latin-1") if is_form(request) else _JSON
+    return UpstreamRequest(
+        deployment=template.deployment,
+        provider=template.provider,
+        method=served.method,
+        origin=served.origin,
+        target=_with_query(template.target, request.query) if request.query else template.target,
+        headers=(*headers, (b"content-type", content_type)),
         body=body,
         stream=stream,
-        timeouts=provider.timeouts,
-        credential=credential.secret,
-        own_credential=credential.own,
+        timeouts=template.timeouts,
+        credential=template.credential.secret,
+        own_credential=template.credential.own,
     )
+
+
+def build(
+    deployment: Deployment, request: ClientRequest, body: bytes | Body, credential: Credential, *, stream: bool
+) -> UpstreamRequest:
+    """`prepare` and `fill` in one, for a request that is one of its kind."""
+    return fill(prepare(deployment, request.endpoint.path, credential), request, body, stream=stream)
 
 
 def authorize(auth: Auth, secret: Secret, target: str) -> tuple[str, Headers]:
@@ -119,7 +179,7 @@ def list_request(provider: Provider, secret: Secret | None) -> tuple[Headers, st
         secret: the key to use, or None.
     """
     headers = {name.encode(): value.encode("latin-1") for name, value in provider.headers}
-    headers.update({b"accept": _JSON, b"user-agent": f"relay/{VERSION}".encode()})
+    headers.update({b"accept": _JSON, b"user-agent": _AGENT})
     target = provider.models.target or ""
     if secret is not None:
         target, added = authorize(provider.auth, secret, target)
@@ -140,18 +200,47 @@ def _with_query(target: str, query: bytes) -> str:
     return target
 
 
-def answer_headers(headers: Headers) -> Headers:
-    """Choose the provider's header fields that a client may see.
+class Head(msgspec.Struct, frozen=True):
+    """What relay makes of an answer's head.
+
+    Attributes:
+        kept: the fields that a client may see.
+        media: the media type without parameters, in lower case; "" if none is given.
+        id: the provider's own request id, "" if it sent none that is safe to show.
+    """
+
+    kept: Headers
+    media: str
+    id: str
+
+
+def read_head(headers: Headers) -> Head:
+    """Choose the provider's header fields that a client may see, and read what relay needs.
 
     An allow-list: rate limits, retry hints, content type. The provider's request id comes
     out as ``x-upstream-request-id``; cookies, organisation ids, redirects, framing and
     fields that a proxy in front of relay would obey stay behind.
     """
-    kept = [(name, value) for name, value in headers if name in _ANSWER or name.startswith(_ANSWER_PREFIXES)]
-    own = upstream_id(headers)
+    kept = []
+    media, own = b"", ""
+    for field in headers:
+        name = field[0]
+        if name in _ANSWER:
+            kept.append(field)
+            if name == b"content-type":
+                media = field[1]
+        elif name in _REQUEST_IDS:
+            own = own or _safe_id(field[1])
+        elif name.startswith(_ANSWER_PREFIXES):
+            kept.append(field)
     if own:
-        kept.append((b"x-upstream-request-id", own.encode("latin-1")))
-    return tuple(kept)
+        kept.append((b"x-upstream-request-id", own.encode("ascii")))
+    return Head(tuple(kept), media.partition(b";")[0].strip().lower().decode("latin-1"), own)
+
+
+def _safe_id(value: bytes) -> str:
+    text = value.decode("latin-1")
+    return text if len(value) <= 128 and text.isascii() and text.isprintable() else ""
 
 
 def limit_headers(limit: LimitState | None) -> Headers:
@@ -170,21 +259,8 @@ def limit_headers(limit: LimitState | None) -> Headers:
 
 def with_limit(headers: Headers, limit: LimitState | None) -> Headers:
     """The answer's headers with relay's own request limit in place of the provider's, if it has one."""
+    if limit is None:
+        return headers
     own = limit_headers(limit)
     names = {name for name, _ in own}
     return (*(field for field in headers if field[0] not in names), *own)
-
-
-def upstream_id(headers: Headers) -> str:
-    """The provider's own request id, "" if it sent none; at most 128 printable characters."""
-    fields = dict(headers)
-    for name in _REQUEST_IDS:
-        value = fields.get(name, b"").decode("latin-1")
-        if value and len(value) <= 128 and value.isascii() and value.isprintable():
-            return value
-    return ""
-
-
-def content_type(headers: Headers) -> str:
-    """The media type without parameters, in lower case; "" if none is given."""
-    return dict(headers).get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()

@@ -67,6 +67,9 @@ class ModelCatalog:
         authorize: how a list is asked for.
         ttl: seconds for which a list holds.
         timeout: seconds for a whole fetch.
+
+    Attributes:
+        version: grows with each list that comes to be known.
     """
 
     _log = Logger()
@@ -85,6 +88,7 @@ class ModelCatalog:
         self._ttl = ttl
         self._timeout = timeout
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self.version = 0
         self._known: dict[str, tuple[Origin, str | None, frozenset[str]]] = {}
 
     def models(self, provider: Provider, credential: Secret | None) -> Deferred[Sequence[str]]:

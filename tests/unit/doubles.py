@@ -220,6 +220,7 @@ class FixedCatalog:
 
     def __init__(self, lists: Mapping[str, Sequence[str]] | None = None) -> None:
         self._lists = lists or {}
+        self.version = 0
 
     def models(self, provider: Provider, credential: Secret | None) -> Deferred[Sequence[str]]:
         return succeed(self._lists.get(provider.name, ()))

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relay.config import Deployment
 from relay.exchange import ClientRequest, LimitState, UpstreamRequest
 from relay.policy.credentials import Credential
-from relay.policy.forward import answer_headers, build, content_type, upstream_id, with_limit
+from relay.policy.forward import build, read_head, with_limit
 from relay.provider import Auth, AuthScheme, Provider
 from relay.secret import Secret
 from tests.unit.values import make_endpoint, make_provider, make_request
@@ -103,7 +103,7 @@ class BuildTests(SynchronousTestCase):
 
 
 class AnswerHeaderTests(SynchronousTestCase):
-    """`answer_headers` is an allow-list."""
+    """`read_head` keeps an allow-list."""
 
     def test_limitsAndHintsPass(self) -> None:
         """What SDKs read comes through; the provider's id under a name of its own."""
@@ -114,19 +114,19 @@ class AnswerHeaderTests(SynchronousTestCase):
             (b"anthropic-ratelimit-requests-limit", b"50"),
             (b"x-request-id", b"req_up"),
         )
-        self.assertEqual(answer_headers(headers), (*headers[:4], (b"x-upstream-request-id", b"req_up")))
+        self.assertEqual(read_head(headers).kept, (*headers[:4], (b"x-upstream-request-id", b"req_up")))
 
     def test_theRestStaysBehind(self) -> None:
         """Cookies, framing, redirects, organisations, and fields that a front proxy obeys."""
         names = (b"set-cookie", b"content-length", b"transfer-encoding", b"location", b"x-accel-redirect")
         more = (b"openai-organization", b"connection", b"server", b"strict-transport-security", b"content-encoding")
-        self.assertEqual(answer_headers(tuple((name, b"x") for name in (*names, *more))), ())
+        self.assertEqual(read_head(tuple((name, b"x") for name in (*names, *more))).kept, ())
 
     def test_idsAreBoundedAndPrintable(self) -> None:
         """A provider cannot forge log lines."""
-        self.assertEqual(upstream_id(((b"request-id", b"a" * 129), (b"apim-request-id", b"ok"))), "ok")
-        self.assertEqual(upstream_id(((b"request-id", b"a\tb"),)), "")
-        self.assertEqual(upstream_id(()), "")
+        self.assertEqual(read_head(((b"request-id", b"a" * 129), (b"apim-request-id", b"ok"))).id, "ok")
+        self.assertEqual(read_head(((b"request-id", b"a\tb"),)).id, "")
+        self.assertEqual(read_head(()).id, "")
 
     def test_relaysOwnLimitReplacesTheProviders(self) -> None:
         """With a limit of its own, relay reports that one."""
@@ -144,5 +144,7 @@ class AnswerHeaderTests(SynchronousTestCase):
 
     def test_mediaTypesAreCompared(self) -> None:
         """Parameters and case do not matter."""
-        self.assertEqual(content_type(((b"content-type", b"Text/Event-Stream; charset=utf-8"),)), "text/event-stream")
-        self.assertEqual(content_type(()), "")
+        self.assertEqual(
+            read_head(((b"content-type", b"Text/Event-Stream; charset=utf-8"),)).media, "text/event-stream"
+        )
+        self.assertEqual(read_head(()).media, "")
