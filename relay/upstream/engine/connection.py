@@ -21,25 +21,12 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from relay.runtime.wheel import Deadline, Wheel
-from relay.wire.http import (
-    ChunkedBody,
-    Framing,
-    FramingError,
-    HeadError,
-    ResponseHead,
-    find_head_end,
-    parse_response_head,
-)
+from relay.upstream.engine.answer import AnswerHead
+from relay.upstream.engine.taker import NOBODY, Break, Taker
+from relay.wire.http import ChunkedBody, Framing, FramingError, HeadError, ResponseHead
 
 LINGER = 5.0
 """Seconds that a connection may take to close tidily before it is aborted."""
-
-INTERIM_ANSWERS = 10
-"""1xx answers before the final one."""
-
-HIGHEST_STATUS = 599
-_SWITCHING = 101
-_FINAL = 200
 
 
 class State(enum.Enum):
@@ -65,62 +52,6 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-class Break(enum.Enum):
-    """How an exchange broke off.
-
-    UNSENT: the connection ended while the request was being written. UNANSWERED: after
-    that, before one byte of an answer. CUT: within the answer. MALFORMED: the answer is not
-    HTTP that relay accepts; the cause's text says why. UPLOAD: the request's own body could
-    not be read; the cause is its error.
-    """
-
-    UNSENT = "unsent"
-    UNANSWERED = "unanswered"
-    CUT = "cut"
-    MALFORMED = "malformed"
-    UPLOAD = "upload"
-
-
-class Taker(Protocol):
-    """Who has a connection for one exchange. After `ended` or `broken` it has it no more."""
-
-    def answered(self, head: ResponseHead) -> Taker | None:
-        """The final head is here; says who takes the body, or None when the connection was given up."""
-
-    def announced(self) -> None:
-        """What came together with the head has been taken, whether or not that was the end."""
-
-    def took(self, data: bytes) -> None:
-        """A piece of the body, not empty."""
-
-    def ended(self) -> None:
-        """The message is whole."""
-
-    def broken(self, how: Break, cause: Exception) -> None:
-        """There will be no whole message."""
-
-
-class _Nobody:
-    """Takes what nobody waits for."""
-
-    __slots__ = ()
-
-    def answered(self, head: ResponseHead) -> Taker | None:
-        return self
-
-    def announced(self) -> None:
-        pass
-
-    def took(self, data: bytes) -> None:
-        pass
-
-    def ended(self) -> None:
-        pass
-
-    def broken(self, how: Break, cause: Exception) -> None:
-        pass
-
-
 class Home(Protocol):
     """Where a connection belongs."""
 
@@ -138,7 +69,6 @@ Opened = Callable[["Connection | Exception"], None]
 """Told once: the connection that stands, or why there is none."""
 
 _OPENING, _IDLE, _HEAD, _LENGTH, _CHUNKED, _EOF, _CLOSED = State
-_NOBODY = _Nobody()
 
 
 @implementer(IProtocol, IHandshakeListener)
@@ -158,14 +88,12 @@ class Connection:
     """
 
     __slots__ = (
-        "_begun",
         "_chunks",
         "_closing",
+        "_head",
         "_home",
-        "_interim",
         "_keep",
         "_left",
-        "_method",
         "_opened",
         "_paused",
         "_producer",
@@ -187,10 +115,8 @@ class Connection:
         self._home = home
         self._opened: Opened | None = opened
         self._secure = secure
-        self._taker: Taker = _NOBODY
-        self._method = b""
-        self._begun: bytes | bytearray = b""  # of the head, as long as that is not whole
-        self._interim = 0
+        self._taker: Taker = NOBODY
+        self._head = AnswerHead()
         self._chunks: ChunkedBody | None = None
         self._left = 0  # bytes of a body of known length that are to come
         self._keep = False
@@ -251,8 +177,7 @@ class Connection:
         """Expect the answer to a request that the taker writes to `transport` itself."""
         self.state = _HEAD
         self._taker = taker
-        self._method = method
-        self._interim = 0
+        self._head.expect(method)
         self._whole = False
 
     def upload(self, written: Deferred[None]) -> None:
@@ -271,10 +196,6 @@ class Connection:
         if self._upload is not None:
             self._upload = None
             self._break(Break.UPLOAD, _exception(reason))
-
-    def hand_over(self, taker: Taker) -> None:
-        """Let somebody else take the rest of the exchange."""
-        self._taker = taker
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -305,45 +226,20 @@ class Connection:
             self.drop()  # nobody asked: whatever it is, it must not become the next answer
 
     def _take_head(self, data: bytes) -> None:
-        seen = len(self._begun)
-        if seen:
-            begun = self._begun
-            begun += data  # a bytearray, by the end of this method at the latest
-        else:
-            begun = data
         try:
-            head, rest = self._read_head(begun, seen)
+            head = self._head.feed(data)
         except HeadError as error:
             self._break(Break.MALFORMED, error)
             return
         if head is None:
-            self._begun = rest if isinstance(rest, bytearray) else bytearray(rest)
             return
-        self._begun = b""
         taker = self._taker.answered(head)
         if taker is None or self.state is not _HEAD:
             return
         self._taker = taker
         self._keep = head.keep_alive
-        self._take_body(head, bytes(rest))
+        self._take_body(head, self._head.rest)
         taker.announced()
-
-    def _read_head(self, begun: bytes | bytearray, seen: int) -> tuple[ResponseHead | None, bytes | bytearray]:
-        """The final head and what follows it; None and what is left while it is not whole."""
-        while True:
-            end = find_head_end(begun, seen)
-            if end < 0:
-                return None, begun
-            head = parse_response_head(bytes(begun[:end]), self._method)
-            rest = begun[end:]
-            if head.status >= _FINAL and head.status <= HIGHEST_STATUS:
-                return head, rest
-            self._interim += 1
-            if head.status >= _FINAL or head.status == _SWITCHING:
-                raise HeadError(502, f"Its status {head.status} is not one that a provider may give.")
-            if self._interim > INTERIM_ANSWERS:
-                raise HeadError(502, "Interim answers came without end.")
-            begun, seen = rest, 0
 
     def _take_body(self, head: ResponseHead, data: bytes) -> None:
         """Begin with the body, whose first bytes came along with the head."""
@@ -397,7 +293,7 @@ class Connection:
 
     def _end(self, rest: bytes) -> None:
         """The message is whole: decide whether the connection may be used again."""
-        taker, self._taker = self._taker, _NOBODY
+        taker, self._taker = self._taker, NOBODY
         self._chunks = None
         self._stop_closing()
         if rest or self._upload is not None:
@@ -422,7 +318,7 @@ class Connection:
 
     def drain(self, seconds: float) -> None:
         """Nobody waits for the rest of the message; if it ends in time, the connection is kept."""
-        self._taker = _NOBODY
+        self._taker = NOBODY
         if not self._whole and self.state is not _CLOSED:
             self.resume()
             self._closing = self._wheel.arm(seconds, self.drop)
@@ -447,10 +343,9 @@ class Connection:
     def _leave(self) -> None:
         """Carry nothing from now on."""
         before, self.state = self.state, _CLOSED
-        self._taker = _NOBODY
+        self._taker = NOBODY
         self._opened = None
         self._chunks = None
-        self._begun = b""
         self._stop_closing()
         upload, self._upload = self._upload, None
         if upload is not None:
@@ -482,7 +377,7 @@ class Connection:
     def _how(self, state: State) -> Break:
         if state is not _HEAD:
             return Break.CUT
-        if self._begun or self._interim:
+        if self._head.begun:
             return Break.CUT
         return Break.UNSENT if self._upload is not None else Break.UNANSWERED
 

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from relay.errors import RelayError, TruncatedStream, UpstreamProtocol, UpstreamUnreachable
 from relay.outcome import Stage
-from relay.upstream.engine.connection import Break
+from relay.upstream.engine.taker import Break
 from relay.wire.http import HeadError
 
 _log = Logger()

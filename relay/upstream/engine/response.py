@@ -13,8 +13,9 @@ from relay.interfaces import ISink, IUpstreamResponse
 from relay.outcome import Stage
 from relay.provider import Timeouts
 from relay.runtime.wheel import Deadline, Wheel
-from relay.upstream.engine.connection import Break, Connection
+from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.failures import cut_off, in_body
+from relay.upstream.engine.taker import Break
 from relay.upstream.failures import timed_out
 from relay.wire.http import ResponseHead
 

@@ -12,11 +12,12 @@ from relay.interfaces import IUpstreamResponse
 from relay.outcome import Stage
 from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.body import producer_for
-from relay.upstream.engine.connection import Break, Connection
+from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.failures import before_head
 from relay.upstream.engine.head import UnsafeHead, beginning, complete
 from relay.upstream.engine.pool import OriginPool, Search
 from relay.upstream.engine.response import EngineResponse
+from relay.upstream.engine.taker import Break
 from relay.upstream.failures import connecting, timed_out
 from relay.wire.http import ResponseHead
 

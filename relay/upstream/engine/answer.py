@@ -1,0 +1,75 @@
+"""The head of a provider's answer, behind its interim ones. Sans-IO."""
+
+from __future__ import annotations
+
+from relay.wire.http import HeadError, ResponseHead, find_head_end, parse_response_head
+
+INTERIM_ANSWERS = 10
+"""1xx answers before the final one."""
+
+HIGHEST_STATUS = 599
+_SWITCHING = 101
+_FINAL = 200
+
+
+class AnswerHead:
+    """Reads one head after the other, each between `expect` and the head that `feed` returns.
+
+    What it holds is bounded by the bound on one head; interim answers are dropped.
+
+    Attributes:
+        rest: what followed the head that `feed` returned.
+        begun: whether a byte has come since `expect`.
+    """
+
+    __slots__ = ("_held", "_interim", "_method", "begun", "rest")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.rest = b""
+        self._held: bytearray | None = None
+        self._interim = 0
+        self._method = b""
+
+    def expect(self, method: bytes) -> None:
+        """Begin anew, for the answer to a request with this method."""
+        self.begun = False
+        self.rest = b""
+        self._held = None
+        self._interim = 0
+        self._method = method
+
+    def feed(self, data: bytes) -> ResponseHead | None:
+        """Take bytes; return the final head once it is whole.
+
+        Raises:
+            HeadError: a head is malformed or too large, has a status that a provider may not
+                give, or there are too many interim ones.
+        """
+        self.begun = True
+        held = self._held
+        if held is None:
+            seen: int = 0
+            buffer: bytes | bytearray = data
+        else:
+            seen, buffer = len(held), held
+            held += data
+        while (end := find_head_end(buffer, seen)) >= 0:
+            head = parse_response_head(bytes(buffer[:end]), self._method)
+            seen, buffer = 0, buffer[end:]
+            if _FINAL <= head.status <= HIGHEST_STATUS:
+                self._held = None
+                self.rest = bytes(buffer)
+                return head
+            self._pass_over(head.status)
+        if buffer is not held:
+            self._held = bytearray(buffer)
+        return None
+
+    def _pass_over(self, status: int) -> None:
+        """Count an interim answer."""
+        if status >= _FINAL or status == _SWITCHING:
+            raise HeadError(502, f"Its status {status} is not one that a provider may give.")
+        self._interim += 1
+        if self._interim > INTERIM_ANSWERS:
+            raise HeadError(502, "Interim answers came without end.")
