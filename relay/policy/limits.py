@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-import attrs
+import msgspec
 
 from relay.provider import RateLimit
 
@@ -17,8 +17,7 @@ _SLACK = 1e-6
 """Tokens that rounding may cost: a clock read as a float is no finer than that."""
 
 
-@attrs.frozen
-class Bucket:
+class Bucket(msgspec.Struct, frozen=True):
     """What is left of one client's rate on one endpoint.
 
     Attributes:
@@ -37,8 +36,7 @@ class Bucket:
         return self.updated + (self.rule.burst - self.tokens) / _rate(self.rule)
 
 
-@attrs.frozen
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What became of one request.
 
     Attributes:
@@ -87,7 +85,7 @@ def _refill(bucket: Bucket, rule: RateLimit, now: float) -> Bucket:
     """Count the tokens gained since, under the old settings, and carry them over to the new."""
     old, now = bucket.rule, max(now, bucket.updated)
     tokens = min(float(old.burst), bucket.tokens + (now - bucket.updated) * _rate(old))
-    if rule != old:
+    if rule is not old and rule != old:
         tokens *= rule.burst / old.burst
     return Bucket(rule, tokens, now)
 

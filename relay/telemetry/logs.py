@@ -141,21 +141,21 @@ class ExchangeLog:
         self._output.append(self._render(exchange_line(self._masked(record))))
 
     def _masked(self, record: ExchangeRecord) -> ExchangeRecord:
-        """The record without known secrets, which clients and providers can put into these fields only."""
-        redactor = self._redaction()
-        said = (record.id, record.upstream_id, record.model, record.deployment, record.upstream_model, record.finish)
-        joined = "\n".join(said)
-        if redactor.text(joined) == joined:
+        """The record without known secrets, which clients and providers can put into a few fields only."""
+        text = self._redaction().text
+        said = f"{record.id}\n{record.upstream_id}\n{record.finish}"
+        if record.model_label == "other":  # else these are names from the configuration
+            said = f"{said}\n{record.model}\n{record.deployment}\n{record.upstream_model}"
+        if text(said) is said:
             return record
-        identity, upstream_id, model, deployment, upstream_model, finish = map(redactor.text, said)
         return msgspec.structs.replace(
             record,
-            id=identity,
-            upstream_id=upstream_id,
-            model=model,
-            deployment=deployment,
-            upstream_model=upstream_model,
-            finish=finish,
+            id=text(record.id),
+            upstream_id=text(record.upstream_id),
+            model=text(record.model),
+            deployment=text(record.deployment),
+            upstream_model=text(record.upstream_model),
+            finish=text(record.finish),
         )
 
 

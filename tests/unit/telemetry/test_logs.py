@@ -205,9 +205,9 @@ class ExchangeLogTests(SynchronousTestCase):
     def test_secretsChange(self) -> None:
         """The keys of the configuration in force are masked, also after a reload."""
         lines = Lines(LogFormat.JSON)
-        lines.exchanges.exchange_settled(settled(model="a-new-secret"))
+        lines.exchanges.exchange_settled(settled(model="a-new-secret", model_label="other"))
         lines.secrets = ("a-new-secret",)
-        lines.exchanges.exchange_settled(settled(model="a-new-secret"))
+        lines.exchanges.exchange_settled(settled(model="a-new-secret", model_label="other"))
         self.assertEqual([line["model"] for line in lines.json()], ["a-new-secret", "***"])
 
 
