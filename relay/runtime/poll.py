@@ -2,7 +2,7 @@
 
 Twisted wraps each event in a logging context and asks three questions about it. Nearly
 all events of a gateway are "there is something to read"; those go straight to ``doRead``.
-Everything else takes Twisted's own way, and so do failures.
+Everything else takes Twisted's own way, and so does every failure.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from select import EPOLLIN
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
-from twisted.logger import Logger
+from twisted.internet.error import ConnectionFdescWentAway
 from twisted.python import log
 
 _NEEDED = ("_poller", "_selectables", "_doReadOrWrite", "_disconnectSelectable")
+
+_BATCH = 1024
+"""Events taken from the kernel at once; it hands out the others first next time."""
 
 
 def install_lean_poll(reactor: Any) -> bool:
@@ -34,34 +37,33 @@ def install_lean_poll(reactor: Any) -> bool:
 class _LeanPoll:
     """One reactor's turn."""
 
-    _log = Logger()
-
     def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
         self._poll = reactor._poller.poll
         self._selectables = reactor._selectables
+        self._read_or_write = reactor._doReadOrWrite
+        self._disconnect = reactor._disconnectSelectable
 
     def turn(self, timeout: float | None) -> None:
         """Wait for events, and deal with each."""
-        selectables = self._selectables
         try:
-            events = self._poll(-1 if timeout is None else timeout, len(selectables))
+            events = self._poll(-1 if timeout is None else timeout, _BATCH)
         except InterruptedError:
             return
+        find = self._selectables.get
         for fd, event in events:
-            selectable = selectables.get(fd)
+            selectable = find(fd)
             if selectable is None:
-                continue
+                continue  # an event before this one has closed it
             if event == EPOLLIN:
-                self._read(selectable)
+                try:
+                    if selectable.fileno() != -1:
+                        why, reading = selectable.doRead(), True
+                    else:
+                        why, reading = ConnectionFdescWentAway("File descriptor lost"), False
+                except BaseException:
+                    why, reading = sys.exc_info()[1], False
+                    log.callWithLogger(selectable, log.err)
+                if why:
+                    log.callWithLogger(selectable, self._disconnect, selectable, why, reading)
             else:
-                log.callWithLogger(selectable, self._reactor._doReadOrWrite, selectable, fd, event)
-
-    def _read(self, selectable: Any) -> None:
-        try:
-            why = selectable.doRead()
-        except BaseException:
-            why = sys.exc_info()[1]
-            self._log.failure("unexpected exception while reading")
-        if why:
-            self._reactor._disconnectSelectable(selectable, why, True)
+                log.callWithLogger(selectable, self._read_or_write, selectable, fd, event)

@@ -2,11 +2,12 @@
 
 Twisted's own queue every write until the next turn of the loop: two system calls to watch
 the socket and a copy, for each. These send right away when nothing is queued, and leave
-the rest, and every special case, to Twisted. Backpressure is unchanged.
+the rest, and every special case, to Twisted. Backpressure is unchanged, with one thing to
+know: a producer that writes in a loop until it is paused goes on for as long as the
+kernel takes it.
 
-They reach for four attributes of `twisted.internet.abstract.FileDescriptor` that are not
-public (``_tempDataLen``, ``dataBuffer``, ``offset``, ``_writeDisconnected``);
-`is_supported` tells whether they are there.
+They reach for attributes of `twisted.internet.tcp` and `twisted.internet.abstract` that
+are not public; `is_supported` tells whether they are there.
 """
 
 # mypy: allow-untyped-calls
@@ -14,6 +15,7 @@ public (``_tempDataLen``, ``dataBuffer``, ``offset``, ``_writeDisconnected``);
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,45 +23,58 @@ from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IConnector, IListeningPort, IProtocolFactory
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.internet.posixbase import PosixReactorBase
 from zope.interface import directlyProvides, providedBy
 
-_READ = 64 * 1024
+from relay.runtime.tls import server_tls
+
+_QUEUE = ("dataBuffer", "offset", "_tempDataLen", "_writeDisconnected", "_maybePauseProducer")
+_CONNECTION = ("TLS", "_aborting")
 
 
-def is_supported() -> bool:
-    """Whether this version of Twisted has what eager transports reach for."""
-    return all(hasattr(FileDescriptor, name) for name in ("dataBuffer", "offset", "_writeDisconnected", "SEND_LIMIT"))
+def is_supported(reactor: object) -> bool:
+    """Whether a reactor, and this version of Twisted, have what eager transports reach for."""
+    return (
+        isinstance(reactor, PosixReactorBase)
+        and all(hasattr(FileDescriptor(reactor), name) for name in _QUEUE)  # type: ignore[arg-type]  # it is one
+        and all(hasattr(tcp.Connection, name) for name in _CONNECTION)
+        and hasattr(tcp.Port, "_fromListeningDescriptor")
+        and hasattr(tcp.Connector, "_makeTransport")
+    )
 
 
 class _Eager:
     """Mixed in before a stream transport of Twisted's."""
 
-    _tempDataLen: int
     dataBuffer: bytes
     offset: int
 
-    def write(self: Any, data: bytes) -> None:
+    def write(self: Any, data: Any) -> None:
         """Send now what the socket takes; queue the rest."""
         if (
-            self.connected
-            and not self.disconnecting
-            and not self._tempDataLen
-            and self.offset == len(self.dataBuffer)
-            and not self._writeDisconnected
-            and not self.TLS
-            and (self.producer is None or self.streamingProducer)
+            self.dataBuffer  # something is queued, or half sent
+            or self._tempDataLen
+            or not self.connected
+            or self.disconnecting
+            or self._writeDisconnected
+            or self.TLS
+            or (self.producer is not None and not self.streamingProducer)  # it is asked for more when a queue has gone
+            or not data
+            or not isinstance(data, bytes)
+            or self._aborting
         ):
-            try:
-                sent = self.socket.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                sent = 0  # the queued write meets the same error, where Twisted handles it
-            if sent == len(data):
-                return
-            data = data[sent:] if sent else data
-        FileDescriptor.write(self, data)
+            if not self._aborting:
+                super().write(data)  # type: ignore[misc]  # of the class this is mixed into
+            return
+        try:
+            sent = self.socket.send(data)
+        except OSError:
+            sent = 0  # it is full, or broken: Twisted meets the same on the next turn, and handles it
+        if sent != len(data):
+            self.dataBuffer = data
+            self.offset = sent
+            self._maybePauseProducer()
+            self.startWriting()
 
     def writeSequence(self: Any, pieces: Iterable[bytes]) -> None:
         """Write several pieces as one."""
@@ -68,29 +83,39 @@ class _Eager:
     def doRead(self: Any) -> Exception | None:
         """Read once, and hand it on without further ado."""
         try:
-            data = self.socket.recv(_READ)
+            data = self.socket.recv(self.bufferSize)
         except BlockingIOError:
             return None
         except OSError:
             return CONNECTION_LOST
-        if not data:
-            return CONNECTION_DONE
-        self.protocol.dataReceived(data)
-        return None
+        if data:
+            self.protocol.dataReceived(data)
+            return None
+        return CONNECTION_DONE
 
 
 class EagerServer(_Eager, tcp.Server):  # type: ignore[misc]  # doRead tells less
     """An accepted connection."""
 
+    def __init__(self, sock: socket.socket, *args: Any) -> None:
+        super().__init__(sock, *args)
+        self.setTcpNoDelay(True)  # each write is a packet of its own: none may wait for another's acknowledgement
+
 
 class EagerClient(_Eager, tcp.Client):  # type: ignore[misc]  # doRead tells less
     """An opened connection."""
+
+    def createInternetSocket(self) -> socket.socket:
+        """Make the socket; see `EagerServer`."""
+        made: socket.socket = super().createInternetSocket()
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
 
 
 class EagerPort(tcp.Port):
     """A listening port whose connections are eager."""
 
-    transport = EagerServer
+    transport = EagerServer  # type: ignore[assignment]  # its __init__ names fewer arguments
 
 
 class EagerConnector(tcp.Connector):
@@ -101,9 +126,10 @@ class EagerConnector(tcp.Connector):
 
 
 class EagerReactor:
-    """A reactor that makes eager TCP ports and connections, and is the given one in all else.
+    """A reactor that makes eager TCP ports and connections and lean TLS, and is the given one in all else.
 
     Endpoints that are given this one instead of the real reactor need no other change.
+    Made by `eager`.
 
     Args:
         reactor: the real one.
@@ -126,16 +152,19 @@ class EagerReactor:
         self, port: int, factory: IProtocolFactory, contextFactory: Any, backlog: int = 50, interface: str = ""
     ) -> IListeningPort:
         """Listen with TLS on top; see `IReactorSSL`."""
-        tls = TLSMemoryBIOFactory(contextFactory, False, factory)
-        listening = self.listenTCP(port, tls, backlog, interface)
+        listening = self.listenTCP(port, server_tls(contextFactory, factory, self._real), backlog, interface)
         listening._type = "TLS"  # type: ignore[attr-defined]  # as Twisted's own listenSSL does
         return listening
 
     def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory) -> IListeningPort:
         """Listen on a socket that somebody else has bound; see `IReactorSocket`."""
+        adopted: IListeningPort
+        if addressFamily not in (socket.AF_INET, socket.AF_INET6):
+            adopted = self._real.adoptStreamPort(fileDescriptor, addressFamily, factory)
+            return adopted
         listening = EagerPort._fromListeningDescriptor(self._real, fileDescriptor, addressFamily, factory)
         listening.startListening()
-        adopted: IListeningPort = listening
+        adopted = listening
         return adopted
 
     def connectTCP(
@@ -145,3 +174,11 @@ class EagerReactor:
         connector: IConnector = EagerConnector(host, port, factory, timeout, bindAddress, self._real)
         connector.connect()
         return connector
+
+
+def eager(reactor: Any) -> Any:
+    """Give a reactor whose TCP transports send at once, or the same one where that cannot be had.
+
+    Meant for endpoints: timers are better asked for at the real one.
+    """
+    return EagerReactor(reactor) if is_supported(reactor) else reactor
