@@ -18,7 +18,7 @@ class AnswerHead:
     What it holds is bounded by the bound on one head; interim answers are dropped.
 
     Attributes:
-        rest: what followed the head that `feed` returned.
+        rest: what followed the head that `feed` returned; to be taken away.
         begun: whether a byte has come since `expect`.
     """
 

@@ -238,7 +238,8 @@ class Connection:
             return
         self._taker = taker
         self._keep = head.keep_alive
-        self._take_body(head, self._head.rest)
+        rest, self._head.rest = self._head.rest, b""
+        self._take_body(head, rest)
         taker.announced()
 
     def _take_body(self, head: ResponseHead, data: bytes) -> None:

@@ -1,191 +1,27 @@
-"""The engine's connections, by origin: the idle ones, how many there may be, and who waits for one.
-
-It is an `HTTPConnectionPool`, so that Twisted's `Agent`, and treq over that, can use the
-same connections; the hot path asks `OriginPool` directly.
-"""
+"""All connections of the engine, by origin."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Protocol
+from collections.abc import Hashable
+from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import HTTPConnectionPool
 
-from relay.errors import Overloaded
 from relay.provider import Origin
-from relay.runtime.wheel import Deadline, Wheel
+from relay.runtime.wheel import Wheel
 from relay.upstream.engine.connection import Connection
-from relay.upstream.engine.dial import Dial, Dialer
-
-RETRY_AFTER = 1.0
-"""Seconds after which one who found the queue full may come again."""
-
-
-class Seeker(Protocol):
-    """Who needs a connection."""
-
-    def found(self, connection: Connection) -> None:
-        """Here it is."""
-
-    def unreachable(self, error: Exception) -> None:
-        """There will be none."""
-
-
-class Search:
-    """One seeker's wait for a connection: in the queue, then while it is being opened."""
-
-    __slots__ = ("_dial", "_pool", "_seeker")
-
-    def __init__(self, pool: OriginPool, seeker: Seeker) -> None:
-        self._pool = pool
-        self._seeker: Seeker | None = seeker
-        self._dial: Dial | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether the seeker has been told, or has lost interest."""
-        return self._seeker is None
-
-    def dial(self, dialer: Dialer, origin: Origin) -> None:
-        """Open a connection for the seeker."""
-        dial = dialer.dial(origin, self._pool, self._opened)
-        if self._seeker is not None:
-            self._dial = dial
-
-    def found(self, connection: Connection) -> None:
-        """A connection has become free."""
-        seeker, self._seeker = self._seeker, None
-        if seeker is not None:
-            seeker.found(connection)
-
-    def cancel(self) -> None:
-        """The seeker has lost interest. Idempotent."""
-        if self._seeker is None:
-            return
-        self._seeker = None
-        if self._dial is None:
-            self._pool.leave(self)
-        else:
-            self._dial.cancel()
-            self._pool.vacate()
-
-    def _opened(self, result: Connection | Exception) -> None:
-        seeker, self._seeker, self._dial = self._seeker, None, None
-        if isinstance(result, Connection):
-            if seeker is not None:
-                seeker.found(result)
-            return
-        if seeker is not None:
-            seeker.unreachable(result)
-        self._pool.vacate()
-
-
-class OriginPool:
-    """The connections to one origin.
-
-    Attributes:
-        origin: where they lead.
-        heads: a place for the users' beginnings of requests, by method and target.
-    """
-
-    __slots__ = ("_idle", "_pool", "_sweep", "_taken", "_waiting", "heads", "origin")
-
-    def __init__(self, pool: Pool, origin: Origin) -> None:
-        self.origin = origin
-        self.heads: dict[tuple[str, str], bytes] = {}
-        self._pool = pool
-        self._idle: dict[Connection, float] = {}  # since when; the last one is the freshest
-        self._taken = 0  # connections that there are or that are being opened
-        self._waiting: OrderedDict[Search, None] = OrderedDict()
-        self._sweep: Deadline | None = None
-
-    def take(self) -> Connection | None:
-        """The idle connection that was used last, if there is one."""
-        return self._idle.popitem()[0] if self._idle else None
-
-    def seek(self, seeker: Seeker, *, fresh: bool) -> Search:
-        """Find a connection where `take` gave none.
-
-        Args:
-            seeker: is told, maybe at once.
-            fresh: whether it has to be a new one, in place of one that is about to go.
-
-        Raises:
-            Overloaded: there are as many connections as there may be, and as many wait.
-        """
-        search = Search(self, seeker)
-        if fresh or self._taken < self._pool.most:
-            self._dial(search)
-        elif len(self._waiting) < self._pool.queue:
-            self._waiting[search] = None
-        else:
-            raise Overloaded("Too many requests wait for a connection to the provider.", retry_after=RETRY_AFTER)
-        return search
-
-    def leave(self, search: Search) -> None:
-        """Leave the queue."""
-        self._waiting.pop(search, None)
-
-    def vacate(self) -> None:
-        """A place has become free: whoever waits longest opens a connection."""
-        self._taken -= 1
-        if self._waiting and self._taken < self._pool.most:
-            self._dial(self._waiting.popitem(last=False)[0])
-        elif not self._taken:
-            self._pool.forget(self)
-
-    def _dial(self, search: Search) -> None:
-        self._taken += 1
-        search.dial(self._pool.dialer, self.origin)
-
-    # ── told by connections ───────────────────────────────────────────────────────────
-
-    def release(self, connection: Connection) -> None:
-        """A connection can carry the next request."""
-        if self._pool.shut:
-            connection.close()
-        elif self._waiting:
-            self._waiting.popitem(last=False)[0].found(connection)
-        else:
-            self._idle[connection] = self._pool.seconds()
-            if self._sweep is None:
-                self._sweep = self._pool.wheel.arm(self._pool.idle_seconds, self._close_old)
-
-    def gone(self, connection: Connection) -> None:
-        """A connection carries nothing any more."""
-        self._idle.pop(connection, None)
-        self._pool.closing.add(connection)
-        self.vacate()
-
-    def lost(self, connection: Connection) -> None:
-        """A connection's socket is closed."""
-        self._pool.lost(connection)
-
-    # ── idle connections ──────────────────────────────────────────────────────────────
-
-    def close_idle(self) -> None:
-        """Close all idle connections."""
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
-        for connection in tuple(self._idle):
-            connection.close()
-
-    def _close_old(self) -> None:
-        """Close those that have been idle for too long, and look again when the next one will have been."""
-        self._sweep = None
-        seconds, now = self._pool.idle_seconds, self._pool.seconds()
-        for connection, since in tuple(self._idle.items()):
-            if since + seconds > now:
-                self._sweep = self._pool.wheel.arm(since + seconds - now, self._close_old)
-                return
-            connection.close()
+from relay.upstream.engine.dial import Dialer
+from relay.upstream.engine.door import Door
+from relay.upstream.engine.origins import OriginPool
 
 
 class Pool(HTTPConnectionPool):
-    """All of the engine's connections.
+    """The connections, as Twisted's `Agent` wants them, and treq over that.
+
+    The hot path asks the `OriginPool` of `at` directly.
 
     Args:
         reactor: for what Twisted's pool wants it.
@@ -218,6 +54,19 @@ class Pool(HTTPConnectionPool):
         if found is None:
             found = self._origins[origin] = OriginPool(self, origin)
         return found
+
+    def _newConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[HTTP11ClientProtocol]:
+        """Find a connection for one request of an agent; its endpoint is not used.
+
+        The pool's own `getConnection` comes here each time: what is idle it does not know.
+        """
+        scheme, host, port = cast("tuple[bytes, bytes, int]", key)
+        pool = self.at(Origin(scheme.decode("ascii"), host.decode("ascii"), port))
+        return cast("Deferred[HTTP11ClientProtocol]", Door(pool, self.wheel).open())
+
+    def closeCachedConnections(self) -> Deferred[None]:
+        """The same as `close`."""
+        return self.close()
 
     def forget(self, pool: OriginPool) -> None:
         """An origin has no connection any more."""

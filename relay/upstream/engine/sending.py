@@ -15,7 +15,7 @@ from relay.upstream.body import producer_for
 from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.failures import before_head
 from relay.upstream.engine.head import UnsafeHead, beginning, complete
-from relay.upstream.engine.pool import OriginPool, Search
+from relay.upstream.engine.origins import OriginPool, Search
 from relay.upstream.engine.response import EngineResponse
 from relay.upstream.engine.taker import Break
 from relay.upstream.failures import connecting, timed_out

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from treq.client import HTTPClient
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import Deferred
 from twisted.web.client import BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
@@ -16,8 +17,9 @@ from zope.interface import implementer
 from relay.exchange import UpstreamRequest
 from relay.interfaces import IUpstream, IUpstreamResponse
 from relay.provider import Origin
-from relay.runtime.transport import EagerReactor, is_supported
+from relay.runtime.transport import eager
 from relay.runtime.wheel import Wheel
+from relay.upstream.engine.agent import make_client
 from relay.upstream.engine.dial import Dialer, by_policy
 from relay.upstream.engine.pool import Pool
 from relay.upstream.engine.sending import Sending
@@ -56,8 +58,8 @@ class EngineUpstream:
         idle_seconds: float = 55.0,
     ) -> None:
         policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS(trust), _TLS_HOSTS)
-        sockets = EagerReactor(reactor) if is_supported() else reactor
-        dialer = Dialer(sockets, wheel, by_policy(policy))
+        dialer = Dialer(eager(reactor), wheel, by_policy(policy))
+        self._reactor = reactor
         self._wheel = wheel
         self._locate = locate
         self._pool = Pool(reactor, wheel, dialer, connections, queue, idle_seconds)
@@ -71,6 +73,14 @@ class EngineUpstream:
         """
         pool = self._pool.at(self._locate(request.origin))
         return Sending(pool, self._wheel, request).start()
+
+    def client(self) -> HTTPClient:
+        """Make a treq client over the same connections, for calls off the hot path.
+
+        It knows only ``http`` and ``https``, keeps no cookies, and bounds nothing but
+        connecting: callers give ``timeout`` and ``allow_redirects=False``.
+        """
+        return make_client(self._reactor, self._pool)
 
     def close(self) -> Deferred[None]:
         """Close idle connections, and let no other become idle; fires when they are closed."""
