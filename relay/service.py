@@ -23,11 +23,15 @@ from twisted.web.http_headers import Headers
 from relay.config import Snapshot
 from relay.echo.service import EchoServer
 from relay.gateway import Gateway
+from relay.interfaces import IUpstream
 from relay.listening import Listener
 from relay.loader.watch import Configuration
 from relay.policy import forward
 from relay.policy.exposure import check_exposure
 from relay.provider import Origin
+from relay.runtime.poll import install_lean_poll
+from relay.runtime.transport import eager
+from relay.runtime.wheel import Wheel
 from relay.secret import Redactor, Secret
 from relay.settings import Settings
 from relay.store.memory import MemoryLimiter, StaticKeys
@@ -41,6 +45,7 @@ from relay.telemetry.states import ProviderStates
 from relay.upstream.catalog import ModelCatalog
 from relay.upstream.client import Upstream
 from relay.upstream.dns import Resolution
+from relay.upstream.engine.upstream import EngineUpstream
 from relay.version import VERSION
 from relay.web.seams import Introspection, Phase, Status
 from relay.web.site import build_site
@@ -130,7 +135,12 @@ class RelayService(MultiService):
     def _build_adapters(self) -> None:
         self._resolution = Resolution(self._reactor, ThreadPool(0, _NAME_THREADS, "names"))
         self._echo = EchoServer(self._reactor, time.time)
-        self._upstream = Upstream(self._reactor, locate=self._locate)
+        self._wheel = Wheel(self._reactor)
+        self._upstream: IUpstream = (
+            EngineUpstream(self._reactor, self._wheel, locate=self._locate)
+            if self._settings.engine
+            else Upstream(self._reactor, locate=self._locate)
+        )
         self._catalog = ModelCatalog(self._reactor, self._upstream, forward.list_request)
         self._keys = StaticKeys(self._configuration)
         self._threads = ThreadPool(0, _SPOOL_THREADS, "spool")
@@ -158,7 +168,8 @@ class RelayService(MultiService):
             Introspection(status=self._status, metrics=lambda: (exposition(self._registry), CONTENT_TYPE)),
             self._threads,
         )
-        self._listeners = [Listener(self._reactor, endpoint, self._site) for endpoint in self._settings.listen]
+        reactor = eager(self._reactor) if self._settings.engine else self._reactor
+        self._listeners = [Listener(reactor, endpoint, self._site) for endpoint in self._settings.listen]
         for child in (self._output, self._configuration, self._resolution, *self._listeners):
             child.setServiceParent(self)
 
@@ -203,6 +214,8 @@ class RelayService(MultiService):
     def privilegedStartService(self) -> None:
         """Take what only the start can take: descriptors, then ports."""
         _raise_descriptor_limit()
+        if self._settings.engine and self._settings.lean_poll:
+            install_lean_poll(self._reactor)
         MultiService.privilegedStartService(self)
 
     def startService(self) -> None:

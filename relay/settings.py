@@ -18,6 +18,8 @@ class Settings:
         sources: where configuration is read from, also at reload.
         snapshot: the first reading.
         listen: endpoint strings.
+        engine: whether relay's own HTTP/1.1 ends serve (``--http=engine``) or Twisted's (``stock``).
+        lean_poll: whether the engine may take the lean turn of the event loop.
         log_format: ``json`` or ``text``.
         log_file: twistd's ``--logfile`` as given, or None.
         nodaemon: whether twistd stays in the foreground.
@@ -28,6 +30,8 @@ class Settings:
     sources: Sources
     snapshot: Snapshot
     listen: tuple[str, ...]
+    engine: bool
+    lean_poll: bool
     log_format: str
     log_file: str | None
     nodaemon: bool

@@ -42,10 +42,14 @@ class Options(usage.Options):
     synopsis = "[options]"
     longdesc = "A streaming gateway in front of language-model providers."
 
-    optFlags = [["check", None, "Validate the configuration, say what was found, and exit."]]  # noqa: RUF012
+    optFlags = [  # noqa: RUF012
+        ["check", None, "Validate the configuration, say what was found, and exit."],
+        ["stock-poll", None, "Keep Twisted's own turn of the event loop under --http=engine."],
+    ]
     optParameters = [  # noqa: RUF012
         ["config", None, None, "Configuration file (JSON): providers, clientKeys, timeouts, server."],
         ["port", None, None, f"Listen on this port of 127.0.0.1 (default {DEFAULT_PORT})."],
+        ["http", None, "engine", "engine: relay's own HTTP/1.1; stock: Twisted's, slower, as the reference."],
         ["log-format", None, None, "json or text (default: LOG_FORMAT, else text)."],
     ]
 
@@ -115,6 +119,8 @@ class Options(usage.Options):
             sources=sources,
             snapshot=snapshot,
             listen=listen,
+            engine=self._engine(),
+            lean_poll=not self["stock-poll"],
             log_format=self._log_format(),
             log_file=parent.get("logfile"),
             nodaemon=bool(parent.get("nodaemon", True)),
@@ -135,6 +141,11 @@ class Options(usage.Options):
         for endpoint in chosen:
             _check_endpoint(endpoint)
         return chosen
+
+    def _engine(self) -> bool:
+        if self["http"] not in ("engine", "stock"):
+            raise ConfigError(f"--http is {self['http']!r}, expected engine or stock")
+        return bool(self["http"] == "engine")
 
     def _log_format(self) -> str:
         chosen = self["log-format"] or self._environ.get("LOG_FORMAT") or "text"
