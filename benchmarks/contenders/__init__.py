@@ -1,0 +1,1 @@
+"""The gateways that can be measured, one module each family."""
