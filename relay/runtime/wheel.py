@@ -83,8 +83,9 @@ class Wheel:
             seconds: from now, finite; less than 0 counts as 0.
             callback: called once, unless the deadline is cancelled before. What it raises is logged.
         """
-        due = self.seconds() + max(0.0, seconds)
-        deadline = Deadline(self, seconds, due, callback)
+        interval = max(0.0, seconds)
+        due = self.seconds() + interval
+        deadline = Deadline(self, interval, due, callback)
         self._armed += 1
         self._put(deadline, due)
         return deadline
