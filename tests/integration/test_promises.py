@@ -154,4 +154,4 @@ class SlowReaderTests(SynchronousTestCase):
             last[0] = list(taken)
             return same
 
-        wait_until(still, "the streams come to rest")
+        wait_until(still, "the streams come to rest", 120)
