@@ -32,11 +32,8 @@ class AnswerHead:
         self._method = b""
 
     def expect(self, method: bytes) -> None:
-        """Begin anew, for the answer to a request with this method."""
+        """Begin with the answer to a request with this method; the last head was whole, or there was none."""
         self.begun = False
-        self.rest = b""
-        self._held = None
-        self._interim = 0
         self._method = method
 
     def feed(self, data: bytes) -> ResponseHead | None:
@@ -59,6 +56,7 @@ class AnswerHead:
             seen, buffer = 0, buffer[end:]
             if _FINAL <= head.status <= HIGHEST_STATUS:
                 self._held = None
+                self._interim = 0
                 self.rest = bytes(buffer)
                 return head
             self._pass_over(head.status)

@@ -296,7 +296,8 @@ class Connection:
         """The message is whole: decide whether the connection may be used again."""
         taker, self._taker = self._taker, NOBODY
         self._chunks = None
-        self._stop_closing()
+        if self._closing is not None:
+            self._stop_closing()
         if rest or self._upload is not None:
             # Bytes that nobody asked for, or an upload that the provider does not want.
             self.drop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
@@ -103,14 +103,14 @@ class EngineResponse:
         """Take the whole body, of at most so many bytes."""
         if self._late is not None:
             return fail(self._late)
+        if self._connection is None and self._size <= limit:
+            return succeed(self._body())
         self._limit = limit
         result: Deferred[bytes] = Deferred(self._cancelled)
         self._result = result
         if self._size > limit:
             self._too_large()
-        elif self._connection is None:
-            self._succeed(self._body())
-        else:
+        elif self._connection is not None:
             if self._streamed and self._total is None:
                 # An answer that is not streamed after all: nothing else bounds it as a whole.
                 self._total = self._wheel.arm(self._timeouts.total, self.late_in_total)
@@ -186,7 +186,8 @@ class EngineResponse:
         """The message is whole."""
         self._connection = None
         if self._result is None:
-            self._stop_deadlines()
+            if self._total is not None or self._idle is not None:
+                self._stop_deadlines()
         elif self._transcoder is None:
             self._succeed(self._body())
         else:
@@ -296,7 +297,8 @@ class EngineResponse:
 
     def _release(self) -> Deferred[bytes] | Deferred[None] | None:
         """Let go of everything; what remains is to tell the caller."""
-        self._stop_deadlines()
+        if self._total is not None or self._idle is not None:
+            self._stop_deadlines()
         self._pieces = []
         sink, self._sink, self._transcoder = self._sink, None, None
         if sink is not None:

@@ -148,7 +148,8 @@ class Sending:
                 )
             )
             return None
-        self._stop_deadline()
+        if self._deadline is not None:
+            self._stop_deadline()
         response = EngineResponse(
             connection,
             head.status,
