@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable
 
 import h11
 from hypothesis import given, settings
@@ -72,6 +73,11 @@ def build(method: bytes, target: bytes, version: tuple[int, int], fields: tuple[
 def body_of(found: RequestHead) -> bytes:
     """A body as the head announces it, at most 20 bytes."""
     return b"5\r\nhello\r\n0\r\n\r\n" if found.length is None else b"x" * found.length
+
+
+def comparable(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Fields as h11 gives them: it puts codings in lower case."""
+    return [(name, value.lower() if name == b"transfer-encoding" else value) for name, value in fields]
 
 
 def read_by_h11(data: bytes) -> tuple[h11.Request, int, bytes] | None:
@@ -164,16 +170,10 @@ class RequestPropertyTests(SynchronousTestCase):
         if theirs is None:
             return
         request, size, rest = theirs
-        self.assertEqual((request.method, tuple(request.headers.raw_items())), (found.method, self.raw(data[:end])))
-        self.assertEqual(tuple((name.lower(), value) for name, value in request.headers.raw_items()), found.fields)
+        self.assertEqual(request.method, found.method)
+        self.assertEqual(comparable(request.headers), comparable(found.fields))
         self.assertTrue(request.target.endswith(found.target) or b"://" in request.target, request.target)
         self.assertEqual((size, rest), (5 if found.chunked else found.length, b"NEXT"))
-
-    @staticmethod
-    def raw(data: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """The field lines of a head that was accepted, names as they came."""
-        lines = data.strip(b"\r\n").split(b"\r\n")[1:]
-        return tuple((name, value.strip()) for name, _, value in (line.partition(b":") for line in lines))
 
 
 class AnyBytesTests(SynchronousTestCase):
@@ -218,7 +218,8 @@ class AnyBytesTests(SynchronousTestCase):
         try:
             event = connection.next_event()
             assert isinstance(event, h11.Response | h11.InformationalResponse)
-            self.assertEqual((event.status_code, event.headers), (found.status, list(found.fields)))
+            self.assertEqual(event.status_code, found.status)
+            self.assertEqual(comparable(event.headers), comparable(found.fields))
             if found.status < 200:
                 return
             if found.framing is Framing.EOF:
