@@ -97,7 +97,7 @@ class Attempt:
         except UpstreamProtocol:
             body = b""
         said, _ = self._plan.front.read_error(body)
-        return failures.classify(request, response.status, response.headers, body, self._redactor, said)
+        return failures.classify(request, response.status, response.headers, body, self._mask(), said)
 
     # ── non-streamed ──────────────────────────────────────────────────────────────────
 
@@ -162,7 +162,13 @@ class Attempt:
             plan.upstream.deployment,
             strip_usage=plan.strip_usage,
             request_id=self._running.request.id,
+            mask=self._mask,
         )
+
+    def _mask(self) -> Redactor:
+        """The filter for what the provider says: relay's keys, and the client's own if that was sent."""
+        sent = self._plan.upstream.credential
+        return self._redactor if sent is None else self._redactor.plus(sent)
 
     def _protocol(self, message: str) -> UpstreamProtocol:
         return UpstreamProtocol(message, stage=Stage.STREAM, deployment=self._plan.upstream.deployment)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from relay.dialects.base import Dialect, Frame
 from relay.dialects.faults import upstream_error
 from relay.dialects.lenient import load
 from relay.endpoints import Endpoint
-from relay.errors import RelayError, TruncatedStream, UpstreamProtocol
+from relay.errors import RelayError, TruncatedStream, UpstreamError, UpstreamProtocol
 from relay.exchange import Usage
 from relay.outcome import Stage
+from relay.secret import Redactor
 
 _BLANKS = b" \t\r\n\xef\xbb\xbf"
 """What may come before the first line of a stream: blanks and a byte order mark."""
@@ -17,9 +20,10 @@ _BLANKS = b" \t\r\n\xef\xbb\xbf"
 class Passthrough:
     """A `relay.dialects.transcode.Transcoder` for event streams in the client's own dialect.
 
-    Output is the input in complete frames, but for three things: a pure usage report is left out when
-    asked, what follows the terminal event is dropped, and a stream that ends after its finish reason
-    gets the terminal event (or the blank line of its last event) that is missing.
+    Output is the input in complete frames, but for four things: a pure usage report is left out when
+    asked, what follows the terminal event is dropped, a stream that ends after its finish reason gets
+    the terminal event (or the blank line of its last event) that is missing, and keys are masked in
+    the provider's errors.
 
     Args:
         dialect: the dialect of both sides.
@@ -28,6 +32,7 @@ class Passthrough:
         strip_usage: whether pure usage reports are left out, because the client did not ask for them.
         frame_limit: most bytes of one frame.
         request_id: for the in-stream error of dialects that show it.
+        mask: gives the filter for the provider's errors; asked only when there is one.
     """
 
     __slots__ = (
@@ -38,6 +43,7 @@ class Passthrough:
         "_json",
         "_limit",
         "_listener",
+        "_mask",
         "_request_id",
         "_strip",
         "error",
@@ -53,12 +59,14 @@ class Passthrough:
         strip_usage: bool,
         frame_limit: int = 16 * 1024 * 1024,
         request_id: str = "",
+        mask: Callable[[], Redactor] = Redactor,
     ) -> None:
         self._dialect = dialect
         self._deployment = deployment
         self._strip = strip_usage
         self._limit = frame_limit
         self._request_id = request_id
+        self._mask = mask
         self._listener = dialect.listener(endpoint)
         self._decoder = dialect.decoder(frame_limit)
         self._fresh = True  # no byte has told yet whether this is a stream
@@ -113,7 +121,8 @@ class Passthrough:
             if listener.done:
                 break
         self._note()
-        return out[0] if len(out) == 1 else b"".join(out)
+        passed = out[0] if len(out) == 1 else b"".join(out)
+        return passed if self.error is None else self._mask().data(passed)
 
     def end(self) -> bytes:
         """The body ended cleanly; return the last frame and the terminal event if they are missing.
@@ -134,7 +143,7 @@ class Passthrough:
             raise TruncatedStream(
                 "The provider's stream ended before it was complete.", stage=Stage.STREAM, deployment=self._deployment
             )
-        return tail + closing
+        return (tail if self.error is None else self._mask().data(tail)) + closing
 
     def fail(self, error: RelayError) -> bytes:
         """The in-stream error of the client's dialect, as complete frames."""
@@ -148,7 +157,7 @@ class Passthrough:
         """Draw the conclusions from what the listener heard."""
         listener = self._listener
         if listener.error is not None and self.error is None:
-            self.error = upstream_error(*listener.error, self._deployment)
+            self.error = self._reported(*listener.error)
         if not self.started:
             self.started = listener.content or (listener.done and self.error is None)
 
@@ -184,8 +193,12 @@ class Passthrough:
         """The error for a JSON body under the content type of a stream."""
         message, code = self._dialect.read_error(body)
         if message:
-            return upstream_error(message, code, self._deployment)
+            return self._reported(message, code)
         return self._malformed("The provider answered with JSON instead of an event stream.")
+
+    def _reported(self, message: str, code: str) -> UpstreamError:
+        """The error for what the provider said in its stream."""
+        return upstream_error(self._mask().text(message), code, self._deployment)
 
     def _malformed(self, message: str) -> UpstreamProtocol:
         """An answer that is not what the dialect allows."""

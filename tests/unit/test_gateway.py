@@ -22,6 +22,7 @@ from relay.errors import (
     UpstreamOverloaded,
     UpstreamProtocol,
     UpstreamRateLimited,
+    UpstreamRefused,
     UpstreamUnreachable,
 )
 from relay.exchange import ClientRequest, ExchangeRecord, FormField, LimitState, Usage
@@ -54,6 +55,7 @@ WORD = b'data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'
 FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}\n\n'
 DONE = b"data: [DONE]\n\n"
+KEY = "a-key-that-is-sent-upstream"
 FAULT = b'data: {"error":{"message":"overloaded","type":"server_error","code":"overloaded"}}\n\n'
 
 
@@ -263,6 +265,28 @@ class StreamTests(GatewayCase):
         self.assertEqual((self.sink.body, self.sink.ended), (WORD + FAULT, True))
         record = self.record()
         self.assertEqual((record.status, record.outcome), (200, Outcome.UPSTREAM_ERROR))
+
+    def test_errorsNeverShowKeys(self) -> None:
+        """The provider repeats the key it was sent, relay's or the client's, in an answer, an event, or late."""
+        fault = b'data: {"error":{"message":"no %s","type":"server_error","code":"overloaded"}}\n\n' % KEY.encode()
+        for own in (True, False):
+            self.build(make_snapshot(make_provider(key=KEY if own else None)))
+            asked = make_request(body=STREAMED, credential=None if own else KEY)
+            done = self.call(asked)
+            self.upstream.answer(400, JSON, b'{"error":{"message":"no %s"}}' % KEY.encode())
+            answered = self.failureResultOf(done, UpstreamRefused).value
+            done = self.call(asked)
+            self.upstream.answer(200, EVENTS).feed(fault)
+            early = self.failureResultOf(done, UpstreamOverloaded).value
+            done = self.call(asked)
+            response = self.upstream.answer(200, EVENTS)
+            response.feed(WORD)
+            response.feed(fault)
+            self.successResultOf(done)
+            self.assertEqual(self.sink.body, WORD + fault.replace(KEY.encode(), b"***"))
+            assert answered.answer is not None
+            self.assertEqual(answered.answer.body, b'{"error":{"message":"no ***"}}')
+            self.assertEqual((str(answered), str(early)), ("no ***", "no ***"))
 
     def test_aCutIsAnErrorEvent(self) -> None:
         """A connection lost in mid-answer never looks like an end."""

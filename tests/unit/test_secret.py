@@ -68,6 +68,12 @@ class RedactorTests(SynchronousTestCase):
         self.assertEqual(redactor.text("xclient-key-004321y"), "x***y")
         self.assertEqual(redactor.text("client-key-009999"), "client-key-009999")
 
+    def test_oneMore(self) -> None:
+        """A filter for one key more masks all of them, also with the same beginning; the first one does not change."""
+        first = Redactor([Secret("abcdefgh-1")])
+        self.assertEqual(first.plus(Secret("abcdefgh-2")).text("abcdefgh-1 abcdefgh-2"), "*** ***")
+        self.assertEqual(first.text("abcdefgh-1 abcdefgh-2"), "*** abcdefgh-2")
+
     def test_keysThatHoldEachOther(self) -> None:
         """The longer one is masked as a whole."""
         self.assertEqual(Redactor([Secret("abcdefgh"), Secret("abcdefghij")]).text("abcdefghij abcdefgh"), "*** ***")
