@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from relay.config import ServerConfig
 from relay.dialects.base import Dialect
 from relay.errors import InternalError, MethodNotAllowed, RelayError
 from relay.exchange import Headers
@@ -23,14 +24,18 @@ from relay.interfaces import IConfiguration, IKeyStore
 from relay.web import cors, failures, hosts
 from relay.web.fronts import front
 from relay.web.records import Reporter
-from relay.web.request import RelayRequest, host_of, new_id
+from relay.web.request import Ids, RelayRequest, host_of
 
 OTHER = "other"
 """The endpoint's name in records where the path is unknown."""
 
 
-class Leaf(Resource, ABC):
-    """A resource that answers with a coroutine and leaves its errors to the door.
+_MOST_HOSTS = 64
+"""Hosts and local addresses that are remembered."""
+
+
+class Guarded(Resource, ABC):
+    """A resource behind the door, which admits requests for it and answers its errors.
 
     Attributes:
         methods: what it takes, besides HEAD (with GET) and OPTIONS.
@@ -59,6 +64,26 @@ class Leaf(Resource, ABC):
             raise MethodNotAllowed(f"This endpoint takes {', '.join(self.allowed)}.", self.allowed)
 
     @abstractmethod
+    def serve(self, request: RelayRequest) -> Deferred[None]:
+        """Answer a request with one of `methods`; fires when that is done.
+
+        Fails with `RelayError`: the answer, as long as nothing has been written.
+        """
+
+    def render(self, request: RelayRequest) -> int:
+        """Twisted's entry."""
+        self._door.open(request, self)
+        return NOT_DONE_YET
+
+
+class Leaf(Guarded):
+    """A resource that answers with a coroutine."""
+
+    def serve(self, request: RelayRequest) -> Deferred[None]:
+        """Run the coroutine."""
+        return Deferred.fromCoroutine(self.respond(request))
+
+    @abstractmethod
     async def respond(self, request: RelayRequest) -> None:
         """Answer a request with one of `methods`.
 
@@ -66,10 +91,28 @@ class Leaf(Resource, ABC):
             RelayError: the answer, as long as nothing has been written.
         """
 
-    def render(self, request: RelayRequest) -> int:
-        """Twisted's entry."""
-        self._door.open(request, self)
-        return NOT_DONE_YET
+
+class _Callers:
+    """Remembers which hosts are welcome under a configuration: clients name the same few again and again."""
+
+    def __init__(self) -> None:
+        self._server: ServerConfig | None = None
+        self._known: set[str] = set()
+
+    def check(self, server: ServerConfig, named: Sequence[str], origins: Sequence[str]) -> None:
+        """Do as `hosts.check` does.
+
+        Raises:
+            Forbidden: a host or an origin is foreign.
+        """
+        if server is not self._server:
+            self._server = server
+            self._known.clear()
+        if not origins and self._known.issuperset(named):
+            return
+        hosts.check(server, named, origins)
+        if len(self._known) < _MOST_HOSTS:
+            self._known.update(named)
 
 
 class Door:
@@ -80,6 +123,9 @@ class Door:
         keys: tells whether keys are required; if so, any host name may be used.
         dialects: name → dialect; they know the shapes of errors.
         reporter: told of each request that is refused here.
+
+    Attributes:
+        ids: names requests.
     """
 
     _log = Logger()
@@ -95,6 +141,9 @@ class Door:
         self._keys = keys
         self._dialects = dialects
         self._reporter = reporter
+        self._callers = _Callers()
+        self._loopback: dict[str, bool] = {}
+        self.ids = Ids()
 
     # ── in ────────────────────────────────────────────────────────────────────────────
 
@@ -107,27 +156,37 @@ class Door:
         server = self._configuration.snapshot.server
         origins = request.values(b"origin")
         request.greet(cors.fields(server.cors_origins, origins[0] if origins else None))
-        if hosts.is_loopback(request.local) and not self._keys.required():
-            hosts.check(server, request.values(b"host"), origins)
+        if self._is_loopback(request.local) and not self._keys.required():
+            self._callers.check(server, request.hosts, origins)
         leaf = request.resource
-        if isinstance(leaf, Leaf) and not self._is_preflight(request):
+        if isinstance(leaf, Guarded) and not self._is_preflight(request):
             leaf.admit(request)
 
-    def open(self, request: RelayRequest, leaf: Leaf) -> None:
+    def open(self, request: RelayRequest, leaf: Guarded) -> None:
         """Let a resource answer an admitted request."""
-        done = Deferred.fromCoroutine(self._respond(request, leaf))
-        done.addErrback(lambda reason: self.failed(request, reason))
-        done.addErrback(lambda reason: self._give_up(request, reason))
+        try:
+            if request.method == b"OPTIONS":
+                self._tell_options(request, leaf)
+            else:
+                leaf.serve(request).addErrback(self._failed, request)
+        except Exception:
+            self._failed(Failure(), request)
 
-    async def _respond(self, request: RelayRequest, leaf: Leaf) -> None:
-        if request.method != b"OPTIONS":
-            await leaf.respond(request)
-            return
+    def _tell_options(self, request: RelayRequest, leaf: Guarded) -> None:
         methods = tuple(method.encode("ascii") for method in leaf.allowed)
         headers: Headers = ((b"allow", b", ".join(methods)),)
         if self._is_preflight(request):
             headers = (*headers, *cors.preflight(methods, request.header(b"access-control-request-headers")))
         request.answer(204, headers)
+
+    def _is_loopback(self, local: str) -> bool:
+        """The same as `hosts.is_loopback`, remembered: a process has few addresses."""
+        known = self._loopback.get(local)
+        if known is None:
+            known = hosts.is_loopback(local)
+            if len(self._loopback) < _MOST_HOSTS:
+                self._loopback[local] = known
+        return known
 
     def _is_preflight(self, request: RelayRequest) -> bool:
         """Whether a browser asks on behalf of a page that may call."""
@@ -142,6 +201,12 @@ class Door:
         """Answer for a resource that raised."""
         error = reason.value
         self.refuse(request, error if isinstance(error, RelayError) else self.unexpected(request, reason))
+
+    def _failed(self, reason: Failure, request: RelayRequest) -> None:
+        try:
+            self.failed(request, reason)
+        except Exception:
+            self._give_up(request, Failure())
 
     def unexpected(self, request: RelayRequest, reason: Failure) -> InternalError:
         """Log an exception that nobody foresaw; the client is told that it happened, not what it was."""
@@ -162,7 +227,7 @@ class Door:
 
     def turn_away(self, address: IAddress, error: RelayError) -> bytes:
         """A whole error answer for a connection on which no request was understood, in the commonest shape."""
-        request_id = new_id()
+        request_id = self.ids.new()
         self._reporter.turned_away(request_id, host_of(address), error)
         return failures.as_bytes(failures.render(error, self._dialects["openai"], request_id), request_id)
 

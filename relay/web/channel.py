@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
@@ -16,7 +16,7 @@ from twisted.web.http import Request
 from relay.config import ServerTimeouts
 from relay.errors import HeadTooLarge, InvalidRequest, RelayError, RequestTimeout, TooLarge
 from relay.interfaces import IConfiguration
-from relay.web.body import ReceivingChannel
+from relay.web.receiving import ReceivingChannel
 
 if TYPE_CHECKING:
     from relay.web.site import RelaySite
@@ -26,6 +26,16 @@ LONGEST_HEAD = 64 * 1024
 
 _LONGEST_LENGTH = 18
 """Digits of a Content-Length; more would overflow what any body limit allows."""
+
+
+class Channel(Protocol):
+    """A client connection, as far as the count of them goes."""
+
+    def retire(self) -> None:
+        """Serve no further request; close at once if none is running."""
+
+    def abort(self) -> None:
+        """Break off."""
 
 
 class Connections:
@@ -39,7 +49,7 @@ class Connections:
     def __init__(self, clock: IReactorTime, configuration: IConfiguration) -> None:
         self.clock = clock
         self._configuration = configuration
-        self._open: set[RelayChannel] = set()
+        self._open: set[Channel] = set()
         self._gone: Deferred[None] | None = None
         self.draining = False
 
@@ -56,11 +66,11 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def opened(self, channel: RelayChannel) -> None:
+    def opened(self, channel: Channel) -> None:
         """A connection was accepted."""
         self._open.add(channel)
 
-    def closed(self, channel: RelayChannel) -> None:
+    def closed(self, channel: Channel) -> None:
         """A connection is no more."""
         self._open.discard(channel)
         if self._gone is not None and not self._open:
@@ -81,7 +91,7 @@ class Connections:
     def abort(self) -> None:
         """Break all connections that are still open."""
         for channel in tuple(self._open):
-            channel.transport.abortConnection()
+            channel.abort()
 
 
 class _Awaiting(enum.Enum):
@@ -147,6 +157,10 @@ class RelayChannel(ReceivingChannel):
         self.persistent = False
         if self._awaiting is _Awaiting.NEXT or (self._awaiting is _Awaiting.HEAD and self._silent):
             self.loseConnection()
+
+    def abort(self) -> None:
+        """Break off."""
+        self.transport.abortConnection()
 
     # ── requests ──────────────────────────────────────────────────────────────────────
 

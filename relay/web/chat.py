@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
 
 from relay.endpoints import BodyKind, Endpoint
 from relay.errors import UnsupportedMedia
 from relay.exchange import ClientRequest
-from relay.interfaces import IConfiguration
 from relay.policy.credentials import client_credential
-from relay.web.base import Door, Leaf
+from relay.web.base import Door, Guarded
 from relay.web.request import RelayRequest
 from relay.web.seams import Gateway
-from relay.web.sink import RequestSink
 
 _FORM = "multipart/form-data"
 _TAKES = {
@@ -24,60 +22,56 @@ _TAKES = {
 }
 
 
-class DialectResource(Leaf):
+class DialectResource(Guarded):
     """One forwarded endpoint.
 
     Args:
         door: admits requests and answers errors.
         endpoint: what is served here.
         gateway: does the work.
-        configuration: tells how long a client may stop reading.
-        clock: runs that deadline.
     """
 
     methods: ClassVar[tuple[str, ...]] = ("POST",)
 
-    def __init__(
-        self, door: Door, endpoint: Endpoint, gateway: Gateway, configuration: IConfiguration, clock: IReactorTime
-    ) -> None:
+    def __init__(self, door: Door, endpoint: Endpoint, gateway: Gateway) -> None:
         super().__init__(door)
         self.endpoint = endpoint.path
         self._served = endpoint
         self._gateway = gateway
-        self._configuration = configuration
-        self._clock = clock
 
     def admit(self, request: RelayRequest) -> None:
-        """Refuse what cannot be served whatever the body holds.
+        """Refuse what cannot be served whatever the body holds, and read the client's key.
 
         Raises:
             MethodNotAllowed: only POST is served.
             UnsupportedMedia: the content type is not one that the endpoint takes.
             Unauthenticated: the request carries two keys that disagree.
         """
-        super().admit(request)
-        if request.method == b"POST":
-            check_media(self._served.body, _content_type(request))
-            client_credential(request.headers)
+        if request.method != b"POST":
+            super().admit(request)
+            return
+        check_media(self._served.body, request.content_type)
+        request.credential = client_credential(request.headers)
 
-    async def respond(self, request: RelayRequest) -> None:
+    def serve(self, request: RelayRequest) -> Deferred[None]:
         """Hand the request on, and let the gateway settle it."""
         received = request.received
-        exchange = ClientRequest(
-            id=request.id,
-            endpoint=self._served,
-            query=request.query,
-            headers=request.headers,
-            content_type=_content_type(request),
-            body=received.body,
-            client=request.peer,
-            credential=client_credential(request.headers),
-            received=request.arrived,
-            fields=received.fields,
-        )
-        patience = self._configuration.snapshot.server_timeouts.write
         request.settled = True
-        await self._gateway.exchange(exchange, RequestSink(request, self._clock, patience))
+        return self._gateway.exchange(
+            ClientRequest(
+                id=request.id,
+                endpoint=self._served,
+                query=request.query,
+                headers=request.headers,
+                content_type=request.content_type,
+                body=received.body,
+                client=request.peer,
+                credential=request.credential,
+                received=request.arrived,
+                fields=received.fields,
+            ),
+            request.sink(),
+        )
 
 
 def check_media(kind: BodyKind, content_type: str) -> None:
@@ -88,13 +82,11 @@ def check_media(kind: BodyKind, content_type: str) -> None:
     Raises:
         UnsupportedMedia: the endpoint takes another.
     """
+    if content_type == "application/json" and kind is not BodyKind.MULTIPART:
+        return
     media = content_type.partition(";")[0].strip().lower()
     form = media == _FORM
     json = media in ("", "application/json") or (media.startswith("application/") and media.endswith("+json"))
     if (form and kind is not BodyKind.JSON) or (json and kind is not BodyKind.MULTIPART):
         return
     raise UnsupportedMedia(f"This endpoint takes a body with 'Content-Type: {_TAKES[kind]}'.", param="content-type")
-
-
-def _content_type(request: RelayRequest) -> str:
-    return ", ".join(request.values(b"content-type"))

@@ -7,29 +7,46 @@ from __future__ import annotations
 
 import re
 import secrets
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
-from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
+from twisted.web.server import Request
 
 from relay.errors import RelayError
 from relay.exchange import Headers
-from relay.web.body import ReceivingRequest
+from relay.interfaces import ISink
+from relay.secret import Secret
+from relay.web.body import Received
 
 if TYPE_CHECKING:
-    from relay.web.channel import RelayChannel
     from relay.web.site import RelaySite
 
+BODILESS = frozenset({204, 304})
+"""Statuses whose answers have neither a body nor a length."""
+
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_BODILESS = frozenset({204, 304})
+_DIGITS = 32
+_STOCK = 128 * _DIGITS
 
 
-def new_id() -> str:
-    """A request id that nobody can guess: 32 hex digits."""
-    return secrets.token_hex(16)
+class Ids:
+    """Makes request ids that nobody can guess, 32 hex digits each; draws the randomness for many at once."""
+
+    def __init__(self) -> None:
+        self._stock = ""
+        self._used = 0
+
+    def new(self) -> str:
+        """The next one."""
+        at = self._used
+        if at == len(self._stock):
+            self._stock, at = secrets.token_hex(_STOCK // 2), 0
+        self._used = at + _DIGITS
+        return self._stock[at : at + _DIGITS]
 
 
 def host_of(address: IAddress) -> str:
@@ -37,60 +54,63 @@ def host_of(address: IAddress) -> str:
     return address.host if isinstance(address, IPv4Address | IPv6Address) else ""
 
 
-class RelayRequest(ReceivingRequest):
-    """One request.
+class RelayRequest(Request, ABC):
+    """One request, whichever channel it came on.
 
     Attributes:
+        site: where it came in.
         id: the client's ``x-request-id`` when it is short and safe, else 32 hex digits.
+        peer: the client's address for logs; "" on a Unix socket.
+        local: the address that the client connected to; "" on a Unix socket.
         headers: the fields, names in lower case.
         path: the raw path, neither decoded nor normalised.
         query: the raw query string.
         arrived: seconds of the site's clock at which the head was complete.
+        content_type: all values of ``Content-Type`` as one, "" if absent.
         resource: what answers, found by the head.
+        credential: the key that the client sent, where the resource takes one.
+        received: the body; empty until `process`.
         settled: whether somebody else reports this request's end.
     """
 
     defaultContentType = None
+    site: RelaySite
     path: bytes
-    channel: RelayChannel
+    id = ""
+    peer = ""
+    local = ""
+    headers: Headers = ()
+    query = b""
+    arrived = 0.0
+    content_type = ""
     resource: IResource | None = None
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self.site: RelaySite = self.channel.site
-        self.id = ""
-        self.headers: Headers = ()
-        self.query = b""
-        self.arrived = 0.0
-        self.settled = False
+    credential: Secret | None = None
+    received: Received = Received()
+    settled = False
 
     # ── called while the request comes in ─────────────────────────────────────────────
 
     def admit(self) -> None:
-        """The head is complete: read it, find the resource, and let the door decide.
+        """The head is complete: name the request, find the resource, and let the door decide.
 
         Raises:
             RelayError: the request is refused whatever its body holds.
         """
-        self.arrived = self.site.clock.seconds()
-        self.query = self.uri.partition(b"?")[2]
-        fields = self.requestHeaders.getAllRawHeaders()
-        self.headers = tuple((name.lower(), value) for name, values in fields for value in values)
+        site = self.site
+        self.arrived = site.clock.seconds()
         asked = self.header(b"x-request-id")
-        self.id = asked.decode() if asked and _SAFE_ID.fullmatch(asked) else new_id()
+        self.id = asked.decode() if asked and _SAFE_ID.fullmatch(asked) else site.door.ids.new()
+        self.content_type = ", ".join(self.values(b"content-type"))
         try:
-            self.resource = self.site.getResourceFor(self)
-            self.site.door.admit(self)
+            self.resource = site.getResourceFor(self)
+            site.door.admit(self)
         except RelayError:
             raise
         except Exception as error:
-            raise self.site.door.unexpected(self, Failure()) from error
+            raise site.door.unexpected(self, Failure()) from error
 
     def process(self) -> None:
-        """Answer: the body is stored, or the request is refused."""
-        if self.refusal is not None:
-            self.site.door.refuse(self, self.refusal)
-            return
+        """The body is here: let the resource answer."""
         try:
             self.render(self.resource)
         except Exception:
@@ -108,58 +128,38 @@ class RelayRequest(ReceivingRequest):
         return bool(self._disconnected)
 
     @property
-    def peer(self) -> str:
-        """The client's address for logs; "" on a Unix socket."""
-        return host_of(self.getClientAddress())
-
-    @property
-    def local(self) -> str:
-        """The address that the client connected to; "" on a Unix socket."""
-        return host_of(self.getHost())
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that the client named; none is fine in HTTP/1.0."""
+        return self.values(b"host")
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field given in lower case, or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     def values(self, name: bytes) -> tuple[str, ...]:
         """All values of a field given in lower case."""
-        return tuple(value.decode("latin-1") for key, value in self.headers if key == name)
+        return tuple([value.decode("latin-1") for key, value in self.headers if key == name])
 
     # ── the answer ────────────────────────────────────────────────────────────────────
 
+    @abstractmethod
     def greet(self, headers: Headers) -> None:
-        """Set the fields that every answer carries, whatever becomes of the request."""
-        own = (
-            (b"server", b"relay"),
-            (b"date", datetimeToString()),
-            (b"x-request-id", self.id.encode()),
-            (b"request-id", self.id.encode()),
-        )
-        for name, value in (*own, *headers):
-            self.responseHeaders.setRawHeaders(name, [value])
+        """Set fields that every answer carries, besides server, date and ids, whatever becomes of the request."""
 
-    def head(self, status: int, headers: Headers) -> None:
-        """Write status and fields now; the fields that every answer carries win over the same ones here."""
-        if not self.channel.persistent:
-            self.responseHeaders.setRawHeaders(b"connection", [b"close"])
-        fixed = {name.lower() for name, _ in self.responseHeaders.getAllRawHeaders()}
-        self.setResponseCode(status)
-        for name, value in headers:
-            if name not in fixed:
-                self.responseHeaders.addRawHeader(name, value)
-        self.write(b"")
-
+    @abstractmethod
     def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
-        """Write a whole answer; to HEAD without its body. Does nothing for a client that has left."""
-        if self.gone:
-            return
-        if status not in _BODILESS:
-            headers = (*headers, (b"content-length", b"%d" % len(body)))
-        self.head(status, headers)
-        self.write(body)
-        self.finish()
+        """Write a whole answer; to HEAD without its body. Does nothing for a client that has left.
 
+        The fields that every answer carries win over the same ones here.
+        """
+
+    @abstractmethod
+    def sink(self) -> ISink:
+        """Where an exchange's answer goes. Called at most once."""
+
+    @abstractmethod
     def abort(self) -> None:
         """Break the connection, so that the client sees that the answer is not whole."""
-        if not self.gone:
-            self.channel.transport.abortConnection()

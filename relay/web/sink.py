@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
@@ -15,12 +15,15 @@ from zope.interface import implementer
 
 from relay.exchange import Headers
 from relay.interfaces import ISink
-from relay.web.request import RelayRequest
 
-_PIECE = 64 * 1024
+if TYPE_CHECKING:
+    from relay.web.stock import StockRequest
+
+PIECE = 64 * 1024
 """Bytes handed to the transport at once; its own buffer is full at as many."""
 
-_STREAM_HEAD: Headers = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+EVENTS = b"text/event-stream"
+STREAM_HEAD: Headers = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 """Tells proxies in front of relay to pass events on at once."""
 
 
@@ -39,7 +42,7 @@ class RequestSink:
         patience: seconds a client may leave the transport's buffer full.
     """
 
-    def __init__(self, request: RelayRequest, clock: IReactorTime, patience: float) -> None:
+    def __init__(self, request: StockRequest, clock: IReactorTime, patience: float) -> None:
         self._request = request
         self._clock = clock
         self._patience = patience
@@ -63,7 +66,7 @@ class RequestSink:
         if self.gone:
             return
         media = next((value for name, value in headers if name == b"content-type"), b"")
-        added = _STREAM_HEAD if media.lower().startswith(b"text/event-stream") else ()
+        added = STREAM_HEAD if media.lower().startswith(EVENTS) else ()
         self._request.registerProducer(self, streaming=True)
         self._request.head(status, (*headers, *added))
 
@@ -71,8 +74,8 @@ class RequestSink:
         """Write a piece of the body; dropped when the client has gone or the answer has ended."""
         if self.gone or self._ending or not data:
             return
-        if self._full or len(data) > _PIECE:
-            self._waiting.extend(data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
+        if self._full or len(data) > PIECE:
+            self._waiting.extend(data[at : at + PIECE] for at in range(0, len(data), PIECE))
             self._drain()
         else:
             self._request.write(data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProtocol, IReactorFromThreads, IReactorTime, ITransport
 from twisted.internet.protocol import Protocol
@@ -19,17 +20,22 @@ from relay.dialects.registry import DIALECTS
 from relay.endpoints import FORWARDED, MODELS_PATH
 from relay.errors import Overloaded, UnknownPath
 from relay.interfaces import IConfiguration, IKeyStore, IModelCatalog
+from relay.runtime.wheel import Wheel
 from relay.spool.disk import Disk
 from relay.web.admin import HealthResource, MetricsResource, ReadyResource, RootResource
-from relay.web.base import Door, Leaf
+from relay.web.base import Door, Guarded, Leaf
 from relay.web.body import Reception
 from relay.web.channel import Connections, RelayChannel
 from relay.web.chat import DialectResource
+from relay.web.engine.channel import EngineChannel
+from relay.web.engine.heads import Heads
 from relay.web.fronts import PREFIX
 from relay.web.models import ModelIndex, ModelsResource
 from relay.web.records import Reporter
 from relay.web.request import RelayRequest
 from relay.web.seams import Gateway, Introspection
+from relay.web.stock import StockRequest
+from relay.wire.http import FieldMemo
 
 
 class Reactor(IReactorTime, IReactorFromThreads):
@@ -91,18 +97,19 @@ class RelaySite(Site):
     def __init__(
         self,
         clock: IReactorTime,
-        table: Mapping[str, Leaf],
+        table: Mapping[str, Guarded],
         door: Door,
         connections: Connections,
         reception: Reception,
     ) -> None:
-        super().__init__(tree(table), RelayRequest, reactor=clock, parsePOSTFormSubmission=False)
+        super().__init__(tree(table), StockRequest, reactor=clock, parsePOSTFormSubmission=False)
         self.clock = clock
         self.table = table
         self.door = door
         self.connections = connections
         self.reception = reception
         self._unknown = _Unknown(door)
+        self._found: dict[bytes, Guarded] = {}
 
     def buildProtocol(self, addr: IAddress | None) -> IProtocol:  # type: ignore[override] # Twisted names its own
         """A channel for a new connection, or a short goodbye when there are too many."""
@@ -113,8 +120,15 @@ class RelaySite(Site):
         return channel
 
     def getResourceFor(self, request: RelayRequest) -> IResource:
-        """The resource of a path that the table has, found by walking the tree; else one that says 404."""
+        """The resource of a path that the table has, found by walking the tree; else one that says 404.
+
+        What is found for a path that stands in the table as it came is remembered.
+        """
+        found = self._found.get(request.path)
+        if found is not None:
+            return found
         path = request.path.decode("latin-1")
+        exact = path in self.table
         if path == "*" and request.method == b"OPTIONS":
             path = "/"
         if len(path) > len("//"):
@@ -122,8 +136,10 @@ class RelaySite(Site):
         if path not in self.table and not _is_model(path):
             return self._unknown
         request.prepath, request.postpath = [], path.encode("latin-1")[1:].split(b"/")
-        found: IResource = getChildForRequest(self.resource, request)
-        return found
+        resource: IResource = getChildForRequest(self.resource, request)
+        if exact and isinstance(resource, Guarded):
+            self._found[request.path] = resource
+        return resource
 
     def startFactory(self) -> None:
         """Twisted's access log stays off, and so does the timer that dates its lines."""
@@ -137,6 +153,26 @@ class RelaySite(Site):
     def acceptableProtocols(self) -> list[bytes]:
         """HTTP/1.1 only, also where TLS could offer HTTP/2."""
         return [b"http/1.1"]
+
+
+class EngineSite(RelaySite):
+    """The same site on relay's own channel.
+
+    Args:
+        wheel: runs the connections' deadlines; of the site's clock.
+        heads: begins the heads of answers.
+        others: as for `RelaySite`.
+    """
+
+    def __init__(self, wheel: Wheel, heads: Heads, *others: Any) -> None:
+        super().__init__(*others)
+        self.wheel = wheel
+        self.heads = heads
+        self.memo = FieldMemo()
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol:  # type: ignore[override] # Twisted names its own
+        """A channel for a new connection, or a short goodbye when there are too many."""
+        return _Busy(self.door) if self.connections.full else EngineChannel(self)
 
 
 def _is_model(path: str) -> bool:
@@ -171,6 +207,9 @@ def build_site(
     introspection: Introspection,
     threads: ThreadPool,
     wall: Callable[[], float] = time.time,
+    *,
+    engine: bool = False,
+    wheel: Wheel | None = None,
 ) -> RelaySite:
     """Build the site with all its resources.
 
@@ -183,11 +222,13 @@ def build_site(
         introspection: the process's own state.
         threads: a started pool for nothing but files of uploads.
         wall: Unix seconds.
+        engine: whether relay's own channel serves, or Twisted's.
+        wheel: runs the engine's deadlines; None for one of its own.
     """
     reporter = Reporter(gateway, configuration, reactor, wall)
     door = Door(configuration, keys, DIALECTS, reporter)
     models = ModelsResource(door, ModelIndex(configuration, catalog, keys), gateway, reporter)
-    table: dict[str, Leaf] = {
+    table: dict[str, Guarded] = {
         "/": RootResource(door, (*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics")),
         "/health": HealthResource(door, configuration, introspection),
         "/ready": ReadyResource(door, introspection),
@@ -195,8 +236,11 @@ def build_site(
         **dict.fromkeys(both(MODELS_PATH), models),
     }
     for endpoint in FORWARDED.values():
-        leaf = DialectResource(door, endpoint, gateway, configuration, reactor)
+        leaf = DialectResource(door, endpoint, gateway)
         table.update(dict.fromkeys(both(endpoint.path), leaf))
-    return RelaySite(
-        reactor, table, door, Connections(reactor, configuration), Reception(Disk(reactor, threads), configuration)
-    )
+    connections = Connections(reactor, configuration)
+    reception = Reception(Disk(reactor, threads), configuration)
+    if engine:
+        wheel = Wheel(reactor) if wheel is None else wheel
+        return EngineSite(wheel, Heads(wall), reactor, table, door, connections, reception)
+    return RelaySite(reactor, table, door, connections, reception)

@@ -29,8 +29,9 @@ from relay.endpoints import FORWARDED
 from relay.exchange import Body
 from relay.interfaces import IConfiguration
 from relay.spool.disk import Disk
-from relay.web.body import LINGER, ReceivingChannel
+from relay.web.body import LINGER
 from relay.web.channel import Connections, RelayChannel
+from relay.web.receiving import ReceivingChannel
 from tests.unit.web.receiving import FixedConfiguration, ReceivingSite
 
 MB = 1024 * 1024

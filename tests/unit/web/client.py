@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import attrs
 
@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
+from twisted.trial.unittest import SynchronousTestCase
 
 from relay.config import Snapshot
 from relay.exchange import ClientRequest, ExchangeRecord, KeyInfo
@@ -201,7 +202,16 @@ class SiteUnderTest:
             Introspection(status=lambda: self.status, metrics=lambda: (b"# metrics\n", "text/plain; version=0.0.4")),
             cast("ThreadPool", self.reactor.threads),
             wall=lambda: 1_800_000_000.0,
+            **self.options(),
         )
+
+    def options(self) -> dict[str, Any]:
+        """What else the site is built with."""
+        return {}
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.reactor.advance(seconds)
 
     def connect(self) -> Connection:
         return Connection(self.site, self.local)
@@ -226,6 +236,18 @@ class SiteUnderTest:
         """Send JSON."""
         named = tuple((name.replace("_", "-"), value) for name, value in fields.items())
         return self.request("POST", path, body, (("content-type", "application/json"), *named))
+
+
+class WebCase(SynchronousTestCase):
+    """Tests of a site.
+
+    Attributes:
+        make: builds it; on Twisted's channel here, subclasses name others.
+        engine: whether relay's own channel serves, which is stricter here and there.
+    """
+
+    make: ClassVar[type[SiteUnderTest]] = SiteUnderTest
+    engine: ClassVar[bool] = False
 
 
 def raw(

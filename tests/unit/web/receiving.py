@@ -17,7 +17,8 @@ from relay.config import ServerConfig, Snapshot
 from relay.errors import RelayError
 from relay.interfaces import IConfiguration
 from relay.spool.disk import Disk
-from relay.web.body import Received, ReceivingChannel, ReceivingRequest, Reception
+from relay.web.body import Received, Reception
+from relay.web.receiving import ReceivingChannel, ReceivingRequest
 
 
 @implementer(IConfiguration)

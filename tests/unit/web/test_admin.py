@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import attrs
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from relay.endpoints import FORWARDED
 from relay.version import VERSION
 from relay.web.seams import Phase
 from tests.unit.doubles import OpenKeys
 from tests.unit.values import make_provider, make_snapshot
-from tests.unit.web.client import SiteUnderTest
+from tests.unit.web.client import WebCase
 
 
-class AdminTests(SynchronousTestCase):
+class AdminTests(WebCase):
     """A relay that requires keys everywhere else."""
 
     def setUp(self) -> None:
         """Two providers."""
         snapshot = make_snapshot(make_provider("one"), make_provider("two", dialect="anthropic"), generation=3)
-        self.server = SiteUnderTest(snapshot, keys=OpenKeys("secret"))
+        self.server = self.make(snapshot, keys=OpenKeys("secret"))
 
     def test_health(self) -> None:
         """The predecessor's body, and what relay adds to it."""

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 
 from relay.errors import ClientGone, Draining, RateLimited, RelayError, UnknownModel
 from relay.exchange import ClientRequest
 from relay.interfaces import ISink
 from relay.outcome import Outcome
 from relay.web import failures
-from tests.unit.web.client import SiteUnderTest, raw
+from tests.unit.web.client import WebCase, raw
 
 SECRET = "sk-a-secret-in-an-exception"
 
 
-class DoorTests(SynchronousTestCase):
+class DoorTests(WebCase):
     """A site whose parts fail."""
 
     def setUp(self) -> None:
         """Build it."""
-        self.server = SiteUnderTest()
+        self.server = self.make()
 
     def serve(self, error: Exception, *, start: bool = False) -> None:
         """Let exchanges fail."""
@@ -127,12 +126,12 @@ class DoorTests(SynchronousTestCase):
         self.assertEqual((record.time, record.duration, record.generation), (1_800_000_000.0, 0.0, 1))
 
 
-class EveryErrorTests(SynchronousTestCase):
+class EveryErrorTests(WebCase):
     """Whatever an exchange fails with, on whichever endpoint."""
 
     def test_statusAndShape(self) -> None:
         """The status is the error's, the body is JSON, the ids are there."""
-        server = SiteUnderTest()
+        server = self.make()
         for path in ("/v1/chat/completions", "/v1/messages", "/v1/responses"):
             for kind in (UnknownModel, Draining, RelayError):
                 error = kind("Words.")

@@ -20,7 +20,8 @@ from relay.errors import (
 )
 from relay.exchange import FormField
 from relay.spool.writer import MEMORY, QUEUE
-from relay.web.body import LINGER, BodyReceiver, Received, ReceivingChannel
+from relay.web.body import LINGER, BodyReceiver, Received
+from relay.web.receiving import ReceivingChannel
 from tests.unit.spool.threads import HeldDisk, HeldThreads
 from tests.unit.web.receiving import ReceivingSite, TellingRequest, reception
 

@@ -10,7 +10,7 @@ from relay.errors import UnsupportedMedia
 from relay.exchange import ClientRequest
 from relay.interfaces import ISink
 from relay.web.chat import check_media
-from tests.unit.web.client import SiteUnderTest, raw
+from tests.unit.web.client import WebCase, raw
 
 FORM = "multipart/form-data; boundary=b"
 
@@ -64,12 +64,12 @@ class MediaTests(SynchronousTestCase):
                 self.assertIn("application/json" if kind is not BodyKind.MULTIPART else "multipart", error.message)
 
 
-class RequestTests(SynchronousTestCase):
+class RequestTests(WebCase):
     """Requests on the site."""
 
     def setUp(self) -> None:
         """Build it."""
-        self.server = SiteUnderTest()
+        self.server = self.make()
 
     def last(self) -> ClientRequest:
         """What the gateway was given last."""

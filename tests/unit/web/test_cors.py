@@ -8,7 +8,7 @@ from relay.config import ServerConfig
 from relay.web import cors
 from tests.unit.doubles import OpenKeys
 from tests.unit.values import make_snapshot
-from tests.unit.web.client import Reply, SiteUnderTest
+from tests.unit.web.client import Reply, WebCase
 
 PAGE = "https://chat.example"
 ASKED = "authorization, content-type, x-stainless-lang, anthropic-version"
@@ -38,12 +38,12 @@ class FieldsTests(SynchronousTestCase):
             self.assertNotIn(b"access-control-allow-headers", names)
 
 
-class SiteTests(SynchronousTestCase):
+class SiteTests(WebCase):
     """The fields on answers of the site."""
 
     def setUp(self) -> None:
         """A relay that one page may call."""
-        self.server = SiteUnderTest(make_snapshot(server=ServerConfig(cors_origins=(PAGE,))))
+        self.server = self.make(make_snapshot(server=ServerConfig(cors_origins=(PAGE,))))
 
     def preflight(self, path: str, origin: str = PAGE) -> Reply:
         """Ask as a browser does, without a key."""
@@ -73,7 +73,7 @@ class SiteTests(SynchronousTestCase):
     def test_preflightNeedsNoKey(self) -> None:
         """Browsers send no key with a preflight, so none is asked for."""
         snapshot = make_snapshot(server=ServerConfig(cors_origins=(PAGE,)))
-        self.server = SiteUnderTest(snapshot, keys=OpenKeys("secret"))
+        self.server = self.make(snapshot, keys=OpenKeys("secret"))
         self.assertEqual(self.preflight("/v1/chat/completions").status, 204)
         self.assertEqual(self.server.gateway.records, [])
 
@@ -99,7 +99,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_offByDefault(self) -> None:
         """Unless origins are configured, a foreign preflight is refused without a word about CORS."""
-        self.server = SiteUnderTest()
+        self.server = self.make()
         reply = self.preflight("/v1/messages")
         self.assertEqual(reply.status, 403)
         self.assertFalse([name for name in reply.fields if name.startswith("access-control")])

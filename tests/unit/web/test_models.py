@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from relay.interfaces import IModelCatalog
@@ -14,7 +13,7 @@ from relay.provider import AuthScheme, ModelSource, Provider
 from relay.secret import Secret
 from tests.unit.doubles import FixedCatalog, OpenKeys
 from tests.unit.values import make_provider, make_snapshot
-from tests.unit.web.client import Reply, SiteUnderTest, raw
+from tests.unit.web.client import Reply, WebCase, raw
 
 ANTHROPIC = (("anthropic-version", "2023-06-01"),)
 
@@ -22,6 +21,8 @@ ANTHROPIC = (("anthropic-version", "2023-06-01"),)
 @implementer(IModelCatalog)
 class SlowCatalog:
     """Lists that the test delivers."""
+
+    version = 0
 
     def __init__(self) -> None:
         self.asked: dict[str, Deferred[Sequence[str]]] = {}
@@ -40,13 +41,13 @@ def open_provider(name: str, *models: str, mapping: dict[str, str] | None = None
     return make_provider(name, scheme=AuthScheme.NONE, models=ModelSource(models), model_mapping=mapping or {})
 
 
-class ModelsTests(SynchronousTestCase):
+class ModelsTests(WebCase):
     """Two providers, one of which lists more than its file says."""
 
     def setUp(self) -> None:
         """Build the site."""
         one = open_provider("one", "a", "org/b", mapping={"alias": "a"})
-        self.server = SiteUnderTest(
+        self.server = self.make(
             make_snapshot(one, open_provider("two", "a", "c")),
             catalog=FixedCatalog({"one": ("a", "fetched"), "two": ("é",)}),
         )
@@ -123,12 +124,12 @@ class ModelsTests(SynchronousTestCase):
         self.assertEqual([model["id"] for model in self.get().json["data"]], ["x"])
 
 
-class KeyTests(SynchronousTestCase):
+class KeyTests(WebCase):
     """Whose key opens the list, and whose key asks the provider."""
 
     def test_required(self) -> None:
         """Where keys are required the list needs one; the record names its owner."""
-        server = SiteUnderTest(keys=OpenKeys("secret"))
+        server = self.make(keys=OpenKeys("secret"))
         for fields in ((), (("Authorization", "Bearer wrong"),)):
             reply = server.request("GET", "/v1/models", None, fields)
             self.assertEqual((reply.status, reply.json["error"]["code"]), (401, "invalid_api_key"))
@@ -140,12 +141,12 @@ class KeyTests(SynchronousTestCase):
     def test_disagreeing(self) -> None:
         """Two keys that disagree are refused here, too."""
         fields = (("Authorization", "Bearer a"), ("x-api-key", "b"))
-        self.assertEqual(SiteUnderTest().request("GET", "/v1/models", None, fields).status, 401)
+        self.assertEqual(self.make().request("GET", "/v1/models", None, fields).status, 401)
 
     def asked(self, *providers: Provider, client: str = "", keys: OpenKeys | None = None) -> dict[str, str | None]:
         """With which key each provider is asked."""
         catalog = SlowCatalog()
-        server = SiteUnderTest(make_snapshot(*providers), catalog=catalog, keys=keys)
+        server = self.make(make_snapshot(*providers), catalog=catalog, keys=keys)
         server.connect().send(raw("GET", "/v1/models", None, (("x-api-key", client),) if client else ()))
         return catalog.credentials
 
@@ -163,17 +164,17 @@ class KeyTests(SynchronousTestCase):
 
     def test_noKey(self) -> None:
         """A provider that cannot be asked shows what is known of it."""
-        server = SiteUnderTest(make_snapshot(make_provider("p")), catalog=SlowCatalog())
+        server = self.make(make_snapshot(make_provider("p")), catalog=SlowCatalog())
         self.assertEqual(server.request("GET", "/v1/models").json["data"][0]["id"], "remembered")
 
 
-class WaitingTests(SynchronousTestCase):
+class WaitingTests(WebCase):
     """Providers that take their time."""
 
     def setUp(self) -> None:
         """Ask for the list."""
         self.catalog = SlowCatalog()
-        self.server = SiteUnderTest(make_snapshot(open_provider("p"), open_provider("q")), catalog=self.catalog)
+        self.server = self.make(make_snapshot(open_provider("p"), open_provider("q")), catalog=self.catalog)
         self.connection = self.server.connect()
         self.connection.send(raw("GET", "/v1/models"))
 

@@ -19,7 +19,7 @@ from relay.interfaces import ISink
 from relay.provider import ModelSource
 from relay.version import VERSION
 from tests.unit.values import make_provider, make_snapshot
-from tests.unit.web.client import Reply, SiteUnderTest
+from tests.unit.web.client import Reply, WebCase
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "openapi.yaml"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one written in C is ten times as fast
@@ -124,13 +124,13 @@ class DocumentTests(DocumentCase):
             self.assertEqual(wanted, given)
 
 
-class AgreementTests(DocumentCase):
+class AgreementTests(DocumentCase, WebCase):
     """The document against the site."""
 
     def setUp(self) -> None:
         """Read one, build the other."""
         super().setUp()
-        self.server = SiteUnderTest(make_snapshot(make_provider(models=ModelSource(("m", "n")))))
+        self.server = self.make(make_snapshot(make_provider(models=ModelSource(("m", "n")))))
 
     def test_paths(self) -> None:
         """Both know the same paths, with prefix and without."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -11,7 +10,7 @@ from relay.config import ServerTimeouts
 from relay.exchange import ClientRequest, Headers
 from relay.interfaces import ISink
 from tests.unit.values import make_snapshot
-from tests.unit.web.client import Connection, SiteUnderTest, parse, raw
+from tests.unit.web.client import Connection, WebCase, parse, raw
 
 JSON: Headers = ((b"content-type", b"application/json"),)
 EVENTS: Headers = ((b"content-type", b"text/event-stream; charset=utf-8"),)
@@ -36,13 +35,13 @@ class Tap:
         self.told.append("stop")
 
 
-class SinkCase(SynchronousTestCase):
+class SinkCase(WebCase):
     """A sink under the test's hand."""
 
     def setUp(self) -> None:
         """Send a request whose exchange stays open."""
         timeouts = ServerTimeouts(write=PATIENCE)
-        self.server = SiteUnderTest(make_snapshot(server_timeouts=timeouts))
+        self.server = self.make(make_snapshot(server_timeouts=timeouts))
         self.server.gateway.serve = self.keep
         self.left = 0
         self.open()
@@ -86,14 +85,14 @@ class AnswerTests(SinkCase):
         """A stream's head tells proxies not to hold it back; each piece goes out at once."""
         self.sink.start(200, EVENTS)
         self.assertTrue(self.sink.started)
+        self.sink.write(b"data: 1\n\n")
         reply = self.connection.reply()
         self.assertEqual(reply.status, 200)
         self.assertEqual(reply.fields["cache-control"], "no-cache")
         self.assertEqual(reply.fields["x-accel-buffering"], "no")
         self.assertEqual(reply.fields["transfer-encoding"], "chunked")
         self.assertNotIn("content-length", reply.fields)
-        self.sink.write(b"data: 1\n\n")
-        self.assertEqual(self.connection.reply().body, b"data: 1\n\n")
+        self.assertEqual(reply.body, b"data: 1\n\n")
         self.sink.write(b"data: 2\n\n")
         self.sink.end()
         self.assertEqual(self.connection.reply().body, b"data: 1\n\ndata: 2\n\n")
@@ -113,6 +112,7 @@ class AnswerTests(SinkCase):
     def test_requestId(self) -> None:
         """Both id fields are relay's own, whatever the provider called its."""
         self.sink.start(200, (*JSON, (b"x-request-id", b"theirs"), (b"server", b"theirs")))
+        self.sink.end()
         fields = self.connection.reply().fields
         self.assertEqual(fields["x-request-id"], self.request.id)
         self.assertEqual(fields["request-id"], self.request.id)
@@ -237,12 +237,13 @@ class PaceTests(SinkCase):
         """A stream with a producer."""
         super().setUp()
         self.sink.start(200, EVENTS)
+        self.sink.write(b"|")
         self.tap = Tap()
         self.sink.registerProducer(self.tap, True)
 
     def body(self) -> bytes:
-        """What the transport was given of the body."""
-        return self.connection.reply().body
+        """What the transport was given of the body since then."""
+        return self.connection.reply().body.removeprefix(b"|")
 
     def test_pauseAndResume(self) -> None:
         """The producer is paused once, however often the transport says that it is full, and resumed once."""
@@ -264,14 +265,15 @@ class PaceTests(SinkCase):
         """A large write is handed over in pieces, and stops between two when the transport is full."""
         transport = self.connection.transport
         given: list[int] = []
-        forward = transport.writeSequence
+        forward = transport.write
 
-        def write(pieces: list[bytes]) -> None:
-            given.append(sum(map(len, pieces)))
-            forward(pieces)
+        def write(piece: bytes) -> None:
+            given.append(len(piece))
+            forward(piece)
             self.fill()
 
-        self.patch(transport, "writeSequence", write)
+        self.patch(transport, "write", write)
+        self.patch(transport, "writeSequence", lambda pieces: write(b"".join(pieces)))
         data = bytes(range(256)) * 1024
         self.sink.write(data)
         self.assertEqual(len(given), 1)
@@ -318,9 +320,9 @@ class PaceTests(SinkCase):
     def test_stalled(self) -> None:
         """A client that takes nothing for as long as is allowed is cut off, and the exchange hears of it."""
         self.fill()
-        self.server.reactor.advance(PATIENCE - 1)
+        self.server.advance(PATIENCE - 1)
         self.assertFalse(self.connection.cut)
-        self.server.reactor.advance(1)
+        self.server.advance(1)
         self.assertTrue(self.connection.cut)
         self.connection.lose()
         self.assertEqual(self.left, 1)
@@ -331,16 +333,16 @@ class PaceTests(SinkCase):
         self.fill()
         self.sink.write(b"last")
         self.sink.end()
-        self.server.reactor.advance(PATIENCE)
+        self.server.advance(PATIENCE)
         self.assertTrue(self.connection.cut)
 
     def test_slowButAlive(self) -> None:
         """A client that takes a piece now and then is never cut off."""
         for _ in range(10):
             self.fill()
-            self.server.reactor.advance(PATIENCE - 1)
+            self.server.advance(PATIENCE - 1)
             self.empty()
-        self.server.reactor.advance(PATIENCE * 2)
+        self.server.advance(PATIENCE * 2)
         self.assertFalse(self.connection.cut)
 
     def test_noTimerIsLeft(self) -> None:

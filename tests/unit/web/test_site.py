@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
-from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from relay.config import ServerConfig
@@ -13,19 +12,19 @@ from relay.outcome import Outcome
 from relay.provider import ModelSource
 from tests.unit.doubles import OpenKeys
 from tests.unit.values import make_provider, make_snapshot
-from tests.unit.web.client import Reply, SiteUnderTest, parse, raw
+from tests.unit.web.client import Reply, SiteUnderTest, WebCase, parse, raw
 
 ADMIN = ("/", "/health", "/ready", "/metrics")
 JSON = (("Content-Type", "application/json"),)
 
 
-class SiteCase(SynchronousTestCase):
+class SiteCase(WebCase):
     """A site without keys on loopback."""
 
     def setUp(self) -> None:
         """Build it, with one model whose id holds a slash."""
         provider = make_provider(models=ModelSource(("m", "org/m")))
-        self.server = SiteUnderTest(make_snapshot(provider))
+        self.server = self.make(make_snapshot(provider))
 
     def refused(self, reply: Reply, status: int, code: str) -> None:
         """An error in OpenAI's shape."""
@@ -77,15 +76,18 @@ class PathTests(SiteCase):
             "/v1/health",
             "//",
             "/v1/messages/../../health",
-            "http://127.0.0.1:8000/v1/messages",
             "/v1/messages\\",
-            "*",
         ):
             reply = self.server.post(path)
             self.assertEqual(reply.status, 404, path)
             self.assertEqual(reply.fields["content-type"], "application/json")
             self.assertTrue(reply.json)
         self.assertEqual(self.server.gateway.requests, [])
+
+    def test_absoluteTarget(self) -> None:
+        """Targets as proxies get them are no paths to Twisted's channel."""
+        for target in ("http://127.0.0.1:8000/v1/messages", "*"):
+            self.assertEqual(self.server.post(target).status, 404, target)
 
     def test_shapeOf404(self) -> None:
         """A refusal for an unknown path has the caller's shape."""
@@ -126,7 +128,7 @@ class MethodTests(SiteCase):
         """What an endpoint does not take is 405 with the methods that it takes, in its shape."""
         for path in self.server.site.table:
             allowed = "POST, OPTIONS" if path not in (*ADMIN, "/v1/models", "/models") else "GET, HEAD, OPTIONS"
-            for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "BREW", "get"):
+            for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW", "get"):
                 if method in allowed.split(", "):
                     continue
                 reply = self.server.request(method, path)
@@ -152,7 +154,7 @@ class MethodTests(SiteCase):
 
     def test_options(self) -> None:
         """OPTIONS tells the methods, without a body and without a key; also for the server as a whole."""
-        self.server = SiteUnderTest(keys=OpenKeys("secret"))
+        self.server = self.make(keys=OpenKeys("secret"))
         for path in self.server.site.table:
             reply = self.server.request("OPTIONS", path)
             self.assertEqual((reply.status, reply.body, reply.rest), (204, b"", b""))
@@ -240,7 +242,7 @@ class AnswerTests(SiteCase):
         self.assertEqual(self.server.site.acceptableProtocols(), [b"http/1.1"])
 
 
-class LoopbackTests(SynchronousTestCase):
+class LoopbackTests(WebCase):
     """Who may call depends on where relay listens and whether it asks for keys."""
 
     def status(self, server: SiteUnderTest, path: str = "/ready", host: str = "evil.example", **fields: str) -> int:
@@ -249,7 +251,7 @@ class LoopbackTests(SynchronousTestCase):
 
     def test_everyPath(self) -> None:
         """On loopback without keys a foreign name is refused everywhere, in JSON, and counted."""
-        server = SiteUnderTest()
+        server = self.make()
         for path in (*server.site.table, "/nope"):
             reply = server.request("GET", path, None, host="evil.example")
             self.assertEqual(reply.status, 403, path)
@@ -259,7 +261,7 @@ class LoopbackTests(SynchronousTestCase):
 
     def test_origin(self) -> None:
         """A foreign page is refused, a local one and none at all are served."""
-        server = SiteUnderTest()
+        server = self.make()
         self.assertEqual(self.status(server, host="localhost:8000", Origin="https://evil.example"), 403)
         self.assertEqual(self.status(server, host="localhost:8000", Origin="null"), 403)
         self.assertEqual(self.status(server, host="localhost:8000", Origin="http://localhost:3000"), 200)
@@ -267,13 +269,13 @@ class LoopbackTests(SynchronousTestCase):
 
     def test_forwarding(self) -> None:
         """Nothing of a foreign page's request reaches a provider."""
-        server = SiteUnderTest()
+        server = self.make()
         reply = server.post("/v1/chat/completions", origin="https://evil.example")
         self.assertEqual((reply.status, server.gateway.requests), (403, []))
 
     def test_noHost(self) -> None:
         """Clients of HTTP/1.0 need no Host."""
-        self.assertEqual(SiteUnderTest().request("GET", "/ready", host=None, version="1.0").status, 200)
+        self.assertEqual(self.make().request("GET", "/ready", host=None, version="1.0").status, 200)
 
     def test_addresses(self) -> None:
         """Every loopback address counts; others and Unix sockets, which no browser reaches, do not."""
@@ -287,14 +289,14 @@ class LoopbackTests(SynchronousTestCase):
             (UNIXAddress("/run/relay"), 200),
         )
         for local, status in addresses:
-            self.assertEqual(self.status(SiteUnderTest(local=local)), status, str(local))
+            self.assertEqual(self.status(self.make(local=local)), status, str(local))
 
     def test_keys(self) -> None:
         """Where keys are required a page without one gets nothing anyway: any name may be used."""
-        self.assertEqual(self.status(SiteUnderTest(keys=OpenKeys("secret"))), 200)
+        self.assertEqual(self.status(self.make(keys=OpenKeys("secret"))), 200)
 
     def test_configuredHost(self) -> None:
         """Names of server.hosts are let in, from the next request on."""
-        server = SiteUnderTest()
+        server = self.make()
         server.configuration.snapshot = make_snapshot(server=ServerConfig(hosts=("evil.example",)))
         self.assertEqual(self.status(server), 200)

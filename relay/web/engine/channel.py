@@ -1,0 +1,342 @@
+"""One client connection on relay's own HTTP/1.1: states, pipelining, deadlines, refusals.
+
+A request that comes in one read, as nearly all do, is read and handed on in one pass; it
+arms no timer and makes no buffer. Everything else is bounded: heads and bodies by
+absolute deadlines and by size, what comes ahead of its turn by size, a client that does
+not read by the write deadline.
+
+See: https://www.rfc-editor.org/rfc/rfc9112#section-9 (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from relay.errors import HeadTooLarge, InvalidRequest, RelayError, RequestTimeout, TooLarge
+from relay.runtime.wheel import Deadline
+from relay.web.body import LINGER, BodyReceiver, Received
+from relay.web.engine.intake import Intake
+from relay.web.engine.line import Line
+from relay.web.engine.request import EngineRequest
+from relay.web.engine.states import ANSWER, BODY, HEAD, IDLE, LINGERING, Transport
+from relay.wire.http import HeadError, RequestHead, find_head_end, parse_request_head
+
+if TYPE_CHECKING:
+    from relay.web.site import EngineSite
+
+IDLE_TIMEOUT = 60.0
+"""Seconds for which a connection may rest between two requests."""
+
+SHORT_LINGER = 1.0
+"""The same as `LINGER` for a client that was too slow already."""
+
+AHEAD = 64 * 1024
+"""Bytes behind a request that are kept while it is answered; beyond them reading pauses.
+
+Up to there a client that leaves is noticed at once.
+"""
+
+_CODES = {413: TooLarge.default_code, 414: HeadTooLarge.default_code, 431: HeadTooLarge.default_code}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE = b"connection: close\r\n"
+_KEEP_ALIVE = b"connection: keep-alive\r\n"
+
+
+class BadHead(InvalidRequest):
+    """A head that is not accepted; its status says why: 400, 413, 414, 417, 431, 501 or 505."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message, code=_CODES.get(status))
+        self._status = status
+
+    @property
+    def http_status(self) -> int:
+        """As the parser says."""
+        return self._status
+
+
+@implementer(IProtocol)
+class EngineChannel(Line):
+    """The requests of one client connection, one after the other.
+
+    Args:
+        site: as for `Line`.
+    """
+
+    __slots__ = ("_ahead", "_intake", "_request", "_rest", "_serving")
+
+    def __init__(self, site: EngineSite) -> None:
+        super().__init__(site)
+        self._request: EngineRequest | None = None
+        self._intake: Intake | None = None
+        self._ahead: bytearray | None = None  # a part of a head, or what came behind a request
+        self._serving = False  # whether `dataReceived` is at work further up the stack
+        self._rest: Deadline | None = None  # of the time between two requests
+
+    # ── life ──────────────────────────────────────────────────────────────────────────
+
+    def makeConnection(self, transport: Transport) -> None:  # type: ignore[override] # a stream's, always
+        """A client is there; see `IProtocol`."""
+        self.transport = transport
+        self.connectionMade()
+
+    def connectionMade(self) -> None:
+        """Wait for the first head."""
+        super().connectionMade()
+        self.site.connections.opened(self)
+        self._await_head()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client has left, or relay has."""
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        self._ahead = None
+        self._abandon()
+        request, self._request = self._request, None
+        if request is not None:
+            request.connectionLost(reason)
+        self._lost()
+        self.site.connections.closed(self)
+
+    def stopProducing(self) -> None:
+        """The transport is lost; `connectionLost` tells the rest."""
+
+    def retire(self) -> None:
+        """Serve no further request; close at once if nothing of one is here."""
+        self.keep = False
+        if self._state is IDLE:
+            self.close()
+
+    # ── bytes ─────────────────────────────────────────────────────────────────────────
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes; see `IProtocol`."""
+        self._serving = True
+        while data:
+            state = self._state
+            if state is IDLE:
+                data = self._begin(data)
+            elif state is HEAD:
+                data = self._go_on(data)
+            elif state is BODY:
+                data = self._take_body(data)
+            elif state is ANSWER:
+                self._keep_for_later(data)
+                break
+            else:
+                break
+        self._serving = False
+
+    def _keep_for_later(self, data: bytes) -> None:
+        """The next request waits until this one is answered."""
+        if self._ahead is None:
+            self._ahead = bytearray()
+        self._ahead += data
+        if len(self._ahead) > AHEAD and not self._paused:
+            self._pause()
+
+    # ── heads ─────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, data: bytes) -> bytes:
+        """Take the first bytes of a request, most often all of it; what is behind it is returned."""
+        try:
+            end = find_head_end(data)
+            if end >= 0:
+                return self._take_head(parse_request_head(data[:end], self.site.memo), data[end:])
+        except HeadError as error:
+            self._turn_away(BadHead(error.message, error.status))
+            return b""
+        self._move(HEAD)
+        self._ahead = bytearray(data)
+        if self._deadline is None:
+            self._await_head()
+        return b""
+
+    def _await_head(self) -> None:
+        self._deadline = self.site.wheel.arm(self.site.connections.timeouts.request_head, self._head_overdue)
+
+    def _go_on(self, data: bytes) -> bytes:
+        """Take more bytes of a head."""
+        ahead = self._ahead or bytearray()
+        seen = len(ahead)
+        ahead += data
+        try:
+            end = find_head_end(ahead, seen)
+            if end < 0:
+                return b""
+            whole, self._ahead = bytes(ahead), None
+            return self._take_head(parse_request_head(whole[:end], self.site.memo), whole[end:])
+        except HeadError as error:
+            self._turn_away(BadHead(error.message, error.status))
+            return b""
+
+    def _take_head(self, head: RequestHead, rest: bytes) -> bytes:
+        """A head is complete: decide whether its body is wanted, and answer if all of it is here."""
+        if self._deadline is not None:
+            self._stop_deadline()
+        site, length = self.site, head.length
+        request = self._request = EngineRequest(self, head)
+        self.keep = head.keep_alive and not site.connections.draining
+        try:
+            request.admit()
+            encoding = ", ".join(request.values(b"content-encoding"))
+            if (
+                length is None
+                or length > len(rest)
+                or not site.reception.takes_whole(length, request.content_type, encoding)
+            ):
+                return self._begin_body(request, encoding, rest)
+        except RelayError as error:
+            if length is None or length > len(rest):
+                self._refuse(error)
+                return b""
+            self._move(ANSWER)
+            site.door.refuse(request, error)
+            return rest[length:]
+        self._move(ANSWER)
+        if length:
+            request.received = Received(rest[:length])
+        request.process()
+        return rest[length:]
+
+    def _head_overdue(self) -> None:
+        self._deadline = None
+        if self._state is IDLE:
+            self.close()
+        else:
+            self._turn_away(RequestTimeout("The request head did not arrive in time."), SHORT_LINGER)
+
+    # ── bodies ────────────────────────────────────────────────────────────────────────
+
+    def _begin_body(self, request: EngineRequest, encoding: str, rest: bytes) -> bytes:
+        """Receive a body that is not here yet, or is more than its bytes.
+
+        Raises:
+            RelayError: it is not wanted.
+        """
+        head, site = request.head, self.site
+        receiver = BodyReceiver(site.reception, pause=self._pause, resume=self._resume, failed=self._refuse)
+        receiver.begin(head.length, request.content_type, encoding)
+        self._intake = Intake(receiver, head.length)
+        self._move(BODY)
+        self._deadline = site.wheel.arm(site.connections.timeouts.request_body, self._body_overdue)
+        if head.expect_continue and not rest:
+            self.transport.write(_CONTINUE)
+        return self._take_body(rest)
+
+    def _take_body(self, data: bytes) -> bytes:
+        """Take a piece of a body; what is behind its end is returned."""
+        intake, request = self._intake, self._request
+        if intake is None or request is None:
+            return b""
+        try:
+            rest = intake.feed(data)
+        except RelayError as error:
+            self._refuse(error)
+            return b""
+        if rest is None or intake.abandoned:
+            return b""
+        self._stop_deadline()
+        self._move(ANSWER)
+        intake.finish().addCallback(self._stored, request).addErrback(self._not_stored, request)
+        return rest
+
+    def _stored(self, received: Received, request: EngineRequest) -> None:
+        self._intake = None
+        request.received = received
+        request.process()
+
+    def _not_stored(self, reason: Failure, request: EngineRequest) -> None:
+        self._intake = None
+        self.site.door.failed(request, reason)
+
+    def _abandon(self) -> None:
+        """Drop a body that nobody wants any more."""
+        if self._intake is not None:
+            self._intake.abandon()
+            self._intake = None
+
+    def _body_overdue(self) -> None:
+        self._deadline = None
+        self._refuse(RequestTimeout("The request body did not arrive in time."), SHORT_LINGER)
+
+    # ── refusals ──────────────────────────────────────────────────────────────────────
+
+    def _refuse(self, error: RelayError, linger: float = LINGER) -> None:
+        """Answer a request although it is not complete; it is the last."""
+        self._linger(linger)
+        if self._request is not None:
+            self.site.door.refuse(self._request, error)
+
+    def _turn_away(self, error: RelayError, linger: float = LINGER) -> None:
+        """Answer what was not understood; nothing behind it can be."""
+        self._linger(linger)
+        self.transport.write(self.site.door.turn_away(self.transport.getPeer(), error))
+        self._say_goodbye()
+
+    def _linger(self, seconds: float) -> None:
+        """From now on drop what comes, for so long."""
+        self._abandon()
+        self._ahead = None
+        super()._linger(seconds)
+
+    def _linger_over(self) -> None:
+        """The client had its time. An answer that is still being made closes after itself."""
+        self._deadline = None
+        if self._request is None:
+            self.close()
+
+    # ── answers ───────────────────────────────────────────────────────────────────────
+
+    def persistence(self) -> bytes:
+        """The line of an answer's head that tells whether the connection goes on, where that has to be told."""
+        if not self.keep:
+            return _CLOSE
+        request = self._request
+        return _KEEP_ALIVE if request is not None and request.head.version != (1, 1) else b""
+
+    def answered(self) -> None:
+        """The whole answer is written: go on to the next request when it is sent, too."""
+        self._request = self._pace = None
+        if self._state is LINGERING:
+            self._say_goodbye()
+        elif self._state is ANSWER and not self.is_full:
+            self._next()
+
+    def _emptied(self) -> None:
+        """The client has taken all of an answer that had ended before."""
+        if self._state is ANSWER and self._request is None:
+            self._next()
+
+    def _next(self) -> None:
+        """Wait for the next request, which may be here already."""
+        if not self.keep:
+            self._part()
+            return
+        self._move(IDLE)
+        rest = self._rest
+        if rest is not None and rest.armed:
+            rest.touch()
+        else:
+            self._rest = self.site.wheel.arm(IDLE_TIMEOUT, self._rested)
+        if self._ahead is not None and not self._serving:
+            data, self._ahead = bytes(self._ahead), None
+            self._resume()
+            self.dataReceived(data)
+
+    def _part(self) -> None:
+        """The last answer is sent. A client that has sent more than was asked for is given time to read it."""
+        if self._ahead is None:
+            self.close()
+        else:
+            self._linger(LINGER)
+            self._say_goodbye()
+
+    def _rested(self) -> None:
+        if self._state is IDLE:
+            self.close()

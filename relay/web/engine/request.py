@@ -1,0 +1,262 @@
+"""A request on the engine's channel: Twisted's ``Request``, made of nothing until somebody asks."""
+
+# mypy: allow-untyped-calls
+# (twisted.web is largely unannotated)
+# mypy: disable-error-code="override"
+# (what is an attribute there is made when it is touched here)
+
+from __future__ import annotations
+
+from collections.abc import Set
+from functools import cached_property
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.python.failure import Failure
+from twisted.web.http import parse_qs
+from twisted.web.http_headers import Headers as TwistedHeaders
+
+from relay.exchange import Headers
+from relay.interfaces import ISink
+from relay.web.engine.heads import FIXED, OWN, lines
+from relay.web.engine.ordinary import OrdinaryChannel
+from relay.web.engine.sink import EngineSink
+from relay.web.request import BODILESS, RelayRequest
+from relay.wire.http import RequestHead
+
+if TYPE_CHECKING:
+    from relay.web.engine.channel import EngineChannel
+
+
+class EngineRequest(RelayRequest):
+    """One request: at first no more than its head.
+
+    relay's own resources take the answer's bytes to the connection by `answer` and `sink`.
+    Any other resource of Twisted's finds all that it expects, from ``args`` to
+    ``registerProducer``; each part is made when it is touched.
+
+    Args:
+        connection: where it came.
+        head: what came.
+
+    Attributes:
+        connection: None once the answer has ended or the client has left.
+        startedWriting: whether the head of the answer is underway.
+        fixed: answer fields that are not the resource's to set.
+    """
+
+    queued = False
+    connection: EngineChannel | None
+    fixed: Set[bytes] = FIXED
+    _parsePOSTFormSubmission = False
+    _greeting = b""
+    _waiting: list[Deferred[None]] | None = None
+    _named: dict[bytes, bytes] | None = None
+
+    def __init__(self, connection: EngineChannel, head: RequestHead) -> None:
+        # Twisted's own would make all that is made lazily below.
+        self.connection = connection
+        self.site = connection.site
+        self.peer, self.local = connection.peer, connection.local
+        self.head = head
+        self.method = head.method
+        self.headers = head.fields
+        self.path, _, self.query = head.target.partition(b"?")
+
+    # ── the request, as relay reads it ────────────────────────────────────────────────
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host that the client named; none is fine in HTTP/1.0."""
+        host = self.head.host
+        return (host.decode("latin-1"),) if host else ()
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a field given in lower case, or None."""
+        named = self._named
+        if named is None:
+            named = self._named = dict(reversed(self.headers))
+        return named.get(name)
+
+    def values(self, name: bytes) -> tuple[str, ...]:
+        """All values of a field given in lower case."""
+        first = self.header(name)
+        if first is None:
+            return ()
+        if len(self._named or ()) == len(self.headers):
+            return (first.decode("latin-1"),)
+        return super().values(name)
+
+    # ── the answer, as relay writes it ────────────────────────────────────────────────
+
+    def greet(self, headers: Headers) -> None:
+        """Set fields that every answer carries, besides server, date and ids."""
+        if headers:
+            self._greeting = lines(headers, OWN)[0]
+            self.fixed = FIXED | {name for name, _ in headers}
+
+    def opening(self, status: int) -> bytes:
+        """The first lines of the answer's head, the fields that every answer carries included."""
+        name = self.id.encode()
+        return b"%bx-request-id: %b\r\nrequest-id: %b\r\n%b" % (
+            self.site.heads.opening(status),  # type: ignore[attr-defined] # the engine's site has them
+            name,
+            name,
+            self._greeting,
+        )
+
+    def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
+        """Write a whole answer; to HEAD without its body. Does nothing for a client that has left."""
+        connection = self.connection
+        if connection is None:
+            return
+        if status not in BODILESS:
+            headers = (*headers, (b"content-length", b"%d" % len(body)))
+        fields, _ = lines(headers, self.fixed)
+        head = b"%b%b%b\r\n" % (self.opening(status), fields, connection.persistence())
+        self.startedWriting = 1
+        connection.transport.write(head if self.method == b"HEAD" or status in BODILESS else head + body)
+        self.ended()
+
+    def sink(self) -> ISink:
+        """A sink straight onto the connection."""
+        self._named = None
+        return EngineSink(self)
+
+    def abort(self) -> None:
+        """Break the connection, so that the client sees that the answer is not whole."""
+        if self.connection is not None:
+            self.connection.abort()
+
+    def ended(self) -> None:
+        """The whole answer is written: let the connection go on, and everybody know."""
+        connection, self.connection = self.connection, None
+        self.finished = 1
+        self._release()
+        for waiting in self._told():
+            waiting.callback(None)
+        if connection is not None:
+            connection.answered()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client has left."""
+        self._disconnected = True
+        self.connection = None
+        self._release()
+        for waiting in self._told():
+            waiting.errback(reason)
+
+    def _release(self) -> None:
+        if self.received is not RelayRequest.received:
+            received, self.received = self.received, RelayRequest.received
+            received.close()
+
+    def _told(self) -> list[Deferred[None]]:
+        waiting, self._waiting = self._waiting, None
+        return waiting or []
+
+    # ── what other resources of Twisted's expect ──────────────────────────────────────
+
+    def notifyFinish(self) -> Deferred[None]:
+        """Fires when the answer has ended, fails when the client has left."""
+        waiting: Deferred[None] = Deferred()
+        if self._waiting is None:
+            self._waiting = []
+        self._waiting.append(waiting)
+        return waiting
+
+    def _cleanup(self) -> None:
+        """Twisted's `finish` has written the last byte."""
+        if self.producer is not None:
+            self.unregisterProducer()
+        self.ended()
+
+    @property
+    def _open(self) -> EngineChannel:
+        if self.connection is None:
+            raise RuntimeError("The answer has ended, or the client has left.")
+        return self.connection
+
+    @cached_property
+    def channel(self) -> OrdinaryChannel:
+        """The connection, in the form in which Twisted's ``Request`` writes to it."""
+        return OrdinaryChannel(self, self._open)
+
+    @property
+    def transport(self) -> object:
+        """The transport; None when the answer is over."""
+        return self.connection.transport if self.connection is not None else None
+
+    @property
+    def uri(self) -> bytes:
+        """The target as it came."""
+        return self.head.target
+
+    @property
+    def clientproto(self) -> bytes:
+        """The client's version."""
+        return b"HTTP/%d.%d" % self.head.version
+
+    @cached_property
+    def prepath(self) -> list[bytes]:
+        """The segments that lead to the resource; the whole path where the table has it."""
+        return self.path[1:].split(b"/")
+
+    @cached_property
+    def postpath(self) -> list[bytes]:
+        """The segments below the resource."""
+        return []
+
+    @cached_property
+    def args(self) -> dict[bytes, list[bytes]]:
+        """The query's arguments; forms in bodies are not parsed."""
+        found: dict[bytes, list[bytes]] = parse_qs(self.query, True) if self.query else {}
+        return found
+
+    @cached_property
+    def content(self) -> BytesIO:
+        """The body; empty when it lies in a file."""
+        body = self.received.body
+        return BytesIO(body if isinstance(body, bytes) else b"")
+
+    @cached_property
+    def requestHeaders(self) -> TwistedHeaders:
+        """The request's fields."""
+        found = TwistedHeaders()
+        for name, value in self.headers:
+            found.addRawHeader(name, value)
+        return found
+
+    @cached_property
+    def responseHeaders(self) -> TwistedHeaders:
+        """The answer's fields, but for those that the connection writes itself."""
+        return TwistedHeaders()
+
+    @cached_property
+    def client(self) -> IAddress:
+        """The client's address."""
+        address: IAddress = self._open.transport.getPeer()
+        return address
+
+    @cached_property
+    def host(self) -> IAddress:
+        """The address that the client connected to."""
+        address: IAddress = self._open.transport.getHost()
+        return address
+
+    @cached_property
+    def cookies(self) -> list[bytes]:
+        """Cookies that the answer sets."""
+        return []
+
+    @cached_property
+    def received_cookies(self) -> dict[bytes, bytes]:
+        """Cookies mean nothing here."""
+        return {}
+
+    @cached_property
+    def _adapterCache(self) -> dict[object, object]:
+        """Of ``Componentized``."""
+        return {}
