@@ -11,7 +11,7 @@ from relay.dialects.registry import DIALECTS
 from relay.dialects.request import JSONRequest, read_request
 from relay.endpoints import BodyKind, Endpoint
 from relay.errors import DialectUnsupported, InvalidRequest, UnsupportedMedia
-from relay.exchange import ClientRequest, LimitState, UpstreamRequest
+from relay.exchange import ANONYMOUS, ClientRequest, LimitState, UpstreamRequest
 from relay.interfaces import IKeyStore, ILimiter, IModelCatalog
 from relay.policy import forward, routing
 from relay.policy.credentials import depends_on_client, upstream_credential
@@ -54,19 +54,21 @@ class Way:
         label: the model for metric labels.
         limit: the rate limit in force.
         asks_usage: whether usage has to be asked for in streams.
+        clients_keys: whether clients bring their own keys for the provider.
         template: the common part of the upstream requests where all use the same key, made
             with the first of them; None before.
     """
 
-    __slots__ = ("asks_usage", "deployment", "label", "limit", "served", "template")
+    __slots__ = ("asks_usage", "clients_keys", "deployment", "label", "limit", "served", "template")
 
-    def __init__(self, deployment: Deployment, endpoint: Endpoint, label: str) -> None:
+    def __init__(self, deployment: Deployment, endpoint: Endpoint, label: str, *, keys_required: bool) -> None:
         provider = deployment.provider
         self.deployment = deployment
         self.served: ProviderEndpoint = provider.endpoints[endpoint.path]
         self.label = label
         self.limit: RateLimit = provider.rate_limits[endpoint.path]
         self.asks_usage = endpoint.path in _CHAT and Quirk.NO_STREAM_USAGE not in provider.quirks
+        self.clients_keys = depends_on_client(provider, first=deployment.first, keys_required=keys_required)
         self.template: Template | None = None
 
 
@@ -103,7 +105,8 @@ class Planner:
         way = self._way(running.snapshot, endpoint, parsed.model)
         running.chose(way.deployment, way.served.dialect, parsed.model, way.label)
         provider = way.deployment.provider
-        limit = self._limiter.check(endpoint.path, f"{provider.name}/{running.key.id}", way.limit)
+        key = running.key if running.key.configured or way.clients_keys else ANONYMOUS
+        limit = self._limiter.check(endpoint.path, f"{provider.name}/{key.id}", way.limit)
         _check_served(request, way.served, provider.name, stream=parsed.stream)
         template = way.template or self._template(running, way, request.credential)
         ask_usage = way.asks_usage and parsed.stream and not parsed.wants_usage
@@ -125,19 +128,23 @@ class Planner:
         if way is None:
             known = self._catalog.known
             deployment = routing.resolve(snapshot, endpoint, model, known)
-            way = Way(deployment, endpoint, routing.label(deployment.provider, model, known))
+            label = routing.label(deployment.provider, model, known)
+            way = Way(deployment, endpoint, label, keys_required=self._keys.required())
             if len(self._ways) >= _REMEMBERED:
                 self._ways = {}
             self._ways[endpoint.path, model] = way
         return way
 
     def _template(self, running: RunningExchange, way: Way, client: Secret | None) -> Template:
-        provider, first, required = way.deployment.provider, way.deployment.first, self._keys.required()
         credential = upstream_credential(
-            provider, first=first, keys_required=required, client=client, default=running.snapshot.default_key
+            way.deployment.provider,
+            first=way.deployment.first,
+            keys_required=self._keys.required(),
+            client=client,
+            default=running.snapshot.default_key,
         )
         template = forward.prepare(way.deployment, running.request.endpoint.path, credential)
-        if not depends_on_client(provider, first=first, keys_required=required):
+        if not way.clients_keys:
             way.template = template
         return template
 

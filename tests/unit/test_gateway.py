@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relay.config import Snapshot
+from relay.endpoints import FORWARDED
 from relay.errors import (
     DialectUnsupported,
     Draining,
@@ -29,8 +30,9 @@ from relay.exchange import ClientRequest, ExchangeRecord, FormField, LimitState,
 from relay.gateway import Gateway
 from relay.interfaces import IKeyStore, ILimiter
 from relay.outcome import Outcome, Stage
-from relay.provider import AuthScheme, Quirk, StreamConfig
+from relay.provider import AuthScheme, Quirk, RateLimit, StreamConfig
 from relay.secret import Redactor
+from relay.store.memory import MemoryLimiter, StaticKeys
 from tests.unit.doubles import (
     FixedCatalog,
     FixedConfiguration,
@@ -391,6 +393,24 @@ class RefusalTests(GatewayCase):
         self.build(make_snapshot(), limiter=NoLimits(error=RateLimited("slow", retry_after=2.0)))
         self.refused(RateLimited)
         self.assertEqual(self.record().outcome, Outcome.LIMITED)
+
+    def test_aKeyThatNobodyChecksMakesNoBucket(self) -> None:
+        """Another invented key does not lift a limit, unless the key goes to the provider, which checks it."""
+        limits = dict.fromkeys(FORWARDED, RateLimit(requests_per_minute=60, burst=1))
+        for provider, apart in (
+            (make_provider(scheme=AuthScheme.NONE, rate_limits=limits), False),
+            (make_provider(key=KEY, rate_limits=limits), False),
+            (make_provider(rate_limits=limits), True),
+        ):
+            snapshot = make_snapshot(provider)
+            limiter = MemoryLimiter(self.clock.seconds)
+            self.build(snapshot, keys=StaticKeys(FixedConfiguration(snapshot)), limiter=limiter)
+            self.call(make_request(credential="an-invented-key-1"))
+            second = self.call(make_request(credential="an-invented-key-2"))
+            if apart:
+                self.assertNoResult(second)
+            else:
+                self.failureResultOf(second, RateLimited)
 
     def test_aForeignDialect(self) -> None:
         """The error names both dialects."""
