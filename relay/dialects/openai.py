@@ -23,9 +23,12 @@ def listener(endpoint: Endpoint) -> Listener:
 def usage(endpoint: Endpoint, body: bytes) -> tuple[Usage, str, str]:
     """Usage, finish reason and model of a whole answer; "" where absent. Never raises."""
     answer = read_chunk(body)
-    reasons = (choice.finish_reason for choice in answer.choices or ())
-    finish = next((reason for reason in reasons if reason), "")
-    counts = mapping(answer.usage) or mapping(mapping(answer.x_groq).get("usage"))
+    finish = ""
+    for choice in answer.choices or ():
+        if choice.finish_reason:
+            finish = choice.finish_reason
+            break
+    counts = answer.usage or mapping(mapping(answer.x_groq).get("usage"))
     found = read_usage(counts) if counts else Usage()
     if endpoint.path == "/v1/rerank" and not counts:
         found = _rerank(body)

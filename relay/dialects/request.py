@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-import attrs
 import msgspec
 
 from relay.dialects.params import apply
@@ -42,8 +41,7 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-@attrs.frozen
-class JSONRequest:
+class JSONRequest(msgspec.Struct, frozen=True):
     """A request body that has been read and checked.
 
     Attributes:
@@ -55,7 +53,7 @@ class JSONRequest:
     model: str
     stream: bool
     wants_usage: bool
-    _fields: Mapping[str, msgspec.Raw] = attrs.field(repr=False)
+    _fields: Mapping[str, msgspec.Raw]
 
     def encode(self, model: str, params: Sequence[ParamRule] = (), ask_usage: bool = False) -> bytes:
         """Return the body for one attempt; the request itself does not change.

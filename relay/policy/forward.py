@@ -243,24 +243,21 @@ def _safe_id(value: bytes) -> str:
     return text if len(value) <= 128 and text.isascii() and text.isprintable() else ""
 
 
-def limit_headers(limit: LimitState | None) -> Headers:
-    """OpenAI's rate-limit fields for relay's own limit; none where there is none.
-
-    See: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
-    """
-    if limit is None:
-        return ()
-    return (
-        (b"x-ratelimit-limit-requests", b"%d" % limit.limit),
-        (b"x-ratelimit-remaining-requests", b"%d" % limit.remaining),
-        (b"x-ratelimit-reset-requests", f"{limit.reset:.3f}s".encode()),
-    )
+_OWN_LIMIT = frozenset(
+    {b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests"}
+)
 
 
 def with_limit(headers: Headers, limit: LimitState | None) -> Headers:
-    """The answer's headers with relay's own request limit in place of the provider's, if it has one."""
+    """The answer's headers with relay's own request limit in place of the provider's, if it has one.
+
+    The fields are OpenAI's.
+    See: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
+    """
     if limit is None:
         return headers
-    own = limit_headers(limit)
-    names = {name for name, _ in own}
-    return (*(field for field in headers if field[0] not in names), *own)
+    fields = [field for field in headers if field[0] not in _OWN_LIMIT]
+    fields.append((b"x-ratelimit-limit-requests", b"%d" % limit.limit))
+    fields.append((b"x-ratelimit-remaining-requests", b"%d" % limit.remaining))
+    fields.append((b"x-ratelimit-reset-requests", b"%.3fs" % limit.reset))
+    return tuple(fields)

@@ -138,7 +138,7 @@ class ExchangeLog:
 
     def exchange_settled(self, record: ExchangeRecord) -> None:
         """Write the line."""
-        self._output.append(self._render(exchange_line(self._masked(record))))
+        self._output.append(self._render(self._masked(record)))
 
     def _masked(self, record: ExchangeRecord) -> ExchangeRecord:
         """The record without known secrets, which clients and providers can put into a few fields only."""
@@ -159,18 +159,45 @@ class ExchangeLog:
         )
 
 
-def _exchange_json(line: ExchangeLine) -> bytes:
-    """The line in the fast way where that is plain ASCII of ordinary length, else in the careful one."""
-    try:
-        data = msgspec.json.encode(line)
-    except (OverflowError, UnicodeEncodeError):  # more than 2**64 tokens, or half a character
-        data = b""
-    if 0 < len(data) < _SURELY_SHORT and data.isascii() and b"\x7f" not in data:
-        return data + b"\n"
-    return json_line(msgspec.structs.asdict(line))
+def _exchange_json(record: ExchangeRecord) -> bytes:
+    """The line in the fast way where every text in it is plain, else in the careful one."""
+    key = record.key.name if record.key.configured else record.key.id
+    texts = (
+        f"{record.id}{record.upstream_id}{record.client}{key}{record.method}{record.endpoint}{record.front}"
+        f"{record.back}{record.provider}{record.deployment}{record.model}{record.upstream_model}{record.error}"
+        f"{record.finish}"
+    )
+    plain = texts.isascii() and texts.isprintable() and '"' not in texts and "\\" not in texts
+    if not plain or len(texts) > _SURELY_SHORT:
+        return json_line(msgspec.structs.asdict(exchange_line(record)))
+    outcome, usage = record.outcome.value, record.usage
+    return (
+        f'{{"ts":"{timestamp(record.time + record.duration)}","level":"{_LEVELS.get(outcome, "info")}",'
+        f'"event":"exchange","request_id":"{record.id}","upstream_request_id":"{record.upstream_id}",'
+        f'"client":"{record.client}","key":"{key}","method":"{record.method}","endpoint":"{record.endpoint}",'
+        f'"front":"{record.front}","back":"{record.back}","provider":"{record.provider}",'
+        f'"deployment":"{record.deployment}","model":"{record.model}","upstream_model":"{record.upstream_model}",'
+        f'"stream":{"true" if record.stream else "false"},"status":{record.status},"outcome":"{outcome}",'
+        f'"error":"{record.error}","duration_ms":{record.duration * 1000:.3f},'
+        f'"upstream_ms":{record.upstream_duration * 1000:.3f},"ttft_ms":{_milliseconds(record.ttft)},'
+        f'"attempts":{record.attempts},"chunks":{record.chunks},"bytes_in":{record.bytes_in},'
+        f'"bytes_out":{record.bytes_out},"input_tokens":{_number(usage.input)},'
+        f'"cached_tokens":{_number(usage.cached)},"cache_write_tokens":{_number(usage.cache_write)},'
+        f'"output_tokens":{_number(usage.output)},"reasoning_tokens":{_number(usage.reasoning)},'
+        f'"finish":"{record.finish}","generation":{record.generation}}}\n'
+    ).encode("ascii")
 
 
-def _exchange_text(line: ExchangeLine) -> bytes:
+def _number(value: int | None) -> int | str:
+    return "null" if value is None else value
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "null" if seconds is None else f"{seconds * 1000:.3f}"
+
+
+def _exchange_text(record: ExchangeRecord) -> bytes:
+    line = exchange_line(record)
     shown: dict[str, Scalar] = {
         "provider": line.provider,
         "model": line.model,

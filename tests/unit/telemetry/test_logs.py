@@ -6,6 +6,7 @@ import json
 from io import BytesIO
 from typing import Any
 
+import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,8 +20,8 @@ from relay.exchange import ANONYMOUS, ExchangeRecord, KeyInfo, Usage
 from relay.interfaces import IObserver
 from relay.outcome import Outcome
 from relay.secret import Redactor, Secret, encodings
-from relay.telemetry.lines import LONGEST, LogFormat
-from relay.telemetry.logs import EventLog, ExchangeLog
+from relay.telemetry.lines import LONGEST, LogFormat, json_line
+from relay.telemetry.logs import EventLog, ExchangeLog, exchange_line
 from relay.telemetry.output import LogOutput
 from tests.unit.telemetry.records import CHAT, STREAMED, settled
 
@@ -201,6 +202,15 @@ class ExchangeLogTests(SynchronousTestCase):
                 for other in encodings(KEY):
                     self.assertNotIn(other, lines.raw().decode())
                 self.assertIn("x***y", lines.raw().decode())
+
+    def test_theShortWayWritesTheSame(self) -> None:
+        """A line whose texts are all plain is put together by hand; it holds what the careful way holds."""
+        for record in (STREAMED, settled(ttft=None, usage=Usage(), stream=False, model_label="other")):
+            lines = Lines(LogFormat.JSON)
+            lines.exchanges.exchange_settled(record)
+            careful = json.loads(json_line(msgspec.structs.asdict(exchange_line(record))))
+            self.assertEqual(lines.json(), [careful])
+            self.assertEqual(list(lines.json()[0]), list(careful))
 
     def test_secretsChange(self) -> None:
         """The keys of the configuration in force are masked, also after a reload."""
