@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IPullProducer
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolNegotiationFactory, IPullProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate, trustRootFromCertificates
 from twisted.internet.task import deferLater
@@ -192,6 +192,7 @@ class Peer(Protocol):
             self.server.on_request(self, whole)
 
 
+@implementer(IProtocolNegotiationFactory)
 class FaultServer(Factory):
     """Listens on 127.0.0.1; what it does is set by its three ``on_`` attributes.
 
@@ -220,6 +221,10 @@ class FaultServer(Factory):
 
     def buildProtocol(self, addr: object) -> Peer:
         return Peer(self)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What may be agreed on by ALPN; Twisted's servers break off where that is nothing that is offered."""
+        return [b"http/1.1"]
 
     def listen(self, tls: CertificateOptions | None = None, host: str = "127.0.0.1") -> Origin:
         """Begin to listen on an ephemeral port."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections import deque
+import functools
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import DNSLookupError
-from twisted.internet.interfaces import IAddress, IConnector, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IConnector, IProtocol, IProtocolFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from relay.provider import Origin
+from relay.runtime.openssl import is_supported
+from relay.runtime.tls import LeanTLSFactory
+from relay.runtime.trust import Peer, Trust
 from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.engine.addresses import AddressBook, Addresses
 from relay.upstream.engine.connection import Connection, Home, Opened
@@ -25,20 +29,40 @@ STAGGER = 0.25
 SLOWEST = 60.0
 """Seconds after which an address is given up, where nobody gives up before."""
 
+TLS_HOSTS = 256
+"""Hosts whose TLS sessions are kept."""
+
 Secure = Callable[[Origin, IProtocolFactory], IProtocolFactory]
 """Puts TLS under the protocols of a factory, so that they see ``handshakeCompleted`` once
 the certificate is good for the origin's host."""
 
 
-def by_policy(policy: IPolicyForHTTPS) -> Secure:
-    """TLS as Twisted has it, verified as a policy says."""
+class Verified:
+    """TLS that verifies, as a `Secure`.
 
-    def secure(origin: Origin, factory: IProtocolFactory) -> IProtocolFactory:
-        creator = policy.creatorForNetloc(origin.host.encode("ascii"), origin.port)
-        wrapped: IProtocolFactory = TLSMemoryBIOFactory(creator, True, factory)
-        return wrapped
+    Args:
+        root: the authorities to trust instead of the platform's, or None.
+    """
 
-    return secure
+    def __init__(self, root: IOpenSSLTrustRoot | None) -> None:
+        self._root = root
+        self._peers: OrderedDict[str, Peer] = OrderedDict()
+
+    def __call__(self, origin: Origin, factory: IProtocolFactory) -> IProtocolFactory:
+        """Put TLS under a factory's protocols, as good as this machine has it."""
+        peer = self._peers.get(origin.host)
+        if peer is None:
+            peer = self._peers[origin.host] = self._trust.peer(origin.host)
+            if len(self._peers) > TLS_HOSTS:
+                self._peers.popitem(last=False)
+        if is_supported():
+            return LeanTLSFactory(peer, True, factory)
+        stock: IProtocolFactory = TLSMemoryBIOFactory(peer, True, factory)
+        return stock
+
+    @functools.cached_property
+    def _trust(self) -> Trust:
+        return Trust(self._root)
 
 
 class Dialer:
@@ -111,17 +135,19 @@ class Dial:
         self._attempts.append(attempt)
         if self._left:
             self._stagger = self._dialer.wheel.arm(STAGGER, self._next)
-        factory: IProtocolFactory = attempt
-        if self._origin.scheme == "https":
-            factory = self._dialer.secure(self._origin, attempt)
-        self._dialer.reactor.connectTCP(address, self._origin.port, factory, SLOWEST)
+        self._dialer.reactor.connectTCP(address, self._origin.port, attempt, SLOWEST)
 
     # ── told by attempts ──────────────────────────────────────────────────────────────
 
-    def protocol(self, attempt: _Attempt) -> Connection:
-        """TCP stands: make the protocol for it."""
+    def build(self, attempt: _Attempt, addr: IAddress) -> tuple[Connection, IProtocol | None]:
+        """TCP stands: make a connection, and the protocol that is next to TCP, which maybe does TLS."""
         secure = self._origin.scheme == "https"
-        return Connection(self._dialer.wheel, self._home, lambda result: self._ended(attempt, result), secure=secure)
+        connection = Connection(
+            self._dialer.wheel, self._home, lambda result: self._ended(attempt, result), secure=secure
+        )
+        if secure:
+            return connection, self._dialer.secure(self._origin, _Ready(connection)).buildProtocol(addr)
+        return connection, connection
 
     def failed(self, attempt: _Attempt, error: Exception) -> None:
         """One attempt has failed: go on to the next address, if there is one."""
@@ -198,12 +224,12 @@ class _Attempt:
         """The connector has begun."""
         self._connector = connector
 
-    def buildProtocol(self, addr: IAddress | None) -> Connection | None:
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """TCP stands."""
         if self._dial is None:
             return None
-        self._connection = self._dial.protocol(self)
-        return self._connection
+        self._connection, protocol = self._dial.build(self, addr)
+        return protocol
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         """TCP does not come about."""
@@ -214,3 +240,27 @@ class _Attempt:
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
         """The connection that came about has ended; its protocol knows."""
+
+
+@implementer(IProtocolFactory)
+class _Ready:
+    """A factory for one protocol that is there already.
+
+    Args:
+        protocol: the protocol.
+    """
+
+    noisy = False
+
+    def __init__(self, protocol: IProtocol) -> None:
+        self._protocol = protocol
+
+    def doStart(self) -> None:
+        """See `IProtocolFactory`."""
+
+    def doStop(self) -> None:
+        """See `IProtocolFactory`."""
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol:
+        """Give it."""
+        return self._protocol

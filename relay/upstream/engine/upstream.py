@@ -11,7 +11,6 @@ from typing import Any
 from treq.client import HTTPClient
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import Deferred
-from twisted.web.client import BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
 from zope.interface import implementer
 
 from relay.exchange import UpstreamRequest
@@ -20,12 +19,9 @@ from relay.provider import Origin
 from relay.runtime.transport import eager
 from relay.runtime.wheel import Wheel
 from relay.upstream.engine.agent import make_client
-from relay.upstream.engine.dial import Dialer, by_policy
+from relay.upstream.engine.dial import Dialer, Verified
 from relay.upstream.engine.pool import Pool
 from relay.upstream.engine.sending import Sending
-
-_TLS_HOSTS = 256
-"""Hosts whose TLS settings are kept; making one reads all trusted certificates."""
 
 
 def _itself(origin: Origin) -> Origin:
@@ -57,8 +53,7 @@ class EngineUpstream:
         queue: int = 1000,
         idle_seconds: float = 55.0,
     ) -> None:
-        policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS(trust), _TLS_HOSTS)
-        dialer = Dialer(eager(reactor), wheel, by_policy(policy))
+        dialer = Dialer(eager(reactor), wheel, Verified(trust))
         self._reactor = reactor
         self._wheel = wheel
         self._locate = locate
