@@ -167,6 +167,8 @@ class RelayService(MultiService):
             self._keys,
             Introspection(status=self._status, metrics=lambda: (exposition(self._registry), CONTENT_TYPE)),
             self._threads,
+            engine=self._settings.engine,
+            wheel=self._wheel,
         )
         reactor = eager(self._reactor) if self._settings.engine else self._reactor
         self._listeners = [Listener(reactor, endpoint, self._site) for endpoint in self._settings.listen]
