@@ -16,6 +16,7 @@ from twisted.web.http import Request
 from relay.config import ServerTimeouts
 from relay.errors import HeadTooLarge, InvalidRequest, RelayError, RequestTimeout, TooLarge
 from relay.interfaces import IConfiguration
+from relay.web.hosts import host_name
 from relay.web.receiving import ReceivingChannel
 
 if TYPE_CHECKING:
@@ -177,6 +178,16 @@ class RelayChannel(ReceivingChannel):
         """Refuse a head that is one endless line."""
         self._refuse(_head_too_large())
 
+    def lineReceived(self, line: bytes) -> None:
+        """Refuse folded fields, which Twisted joins, then do as Twisted does.
+
+        See: https://www.rfc-editor.org/rfc/rfc9112#section-5.2
+        """
+        if line.startswith((b" ", b"\t")):
+            self._respondToBadRequestAndDisconnect()
+        else:
+            super().lineReceived(line)
+
     def headerReceived(self, line: bytes) -> bool:
         """Refuse framing that another server could read differently, then do as Twisted does.
 
@@ -193,9 +204,17 @@ class RelayChannel(ReceivingChannel):
         return bool(super().headerReceived(line))
 
     def allHeadersReceived(self) -> None:
-        """The head is complete; the body's time begins."""
-        self._await(_Awaiting.BODY)
-        super().allHeadersReceived()
+        """The head is complete: with exactly one valid ``Host``, the body's time begins.
+
+        See: https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+        """
+        hosts = self.requests[-1].requestHeaders.getRawHeaders(b"host", [])
+        least = 0 if self._version == b"HTTP/1.0" else 1
+        if least <= len(hosts) <= 1 and all(host_name(host.decode("latin-1")) for host in hosts):
+            self._await(_Awaiting.BODY)
+            super().allHeadersReceived()
+        else:
+            self._respondToBadRequestAndDisconnect()
 
     def allContentReceived(self) -> None:
         """The request is complete; from here on its deadlines are others'."""

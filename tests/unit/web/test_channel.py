@@ -172,6 +172,31 @@ class FramingTests(ChannelCase):
             self.refused(400, "invalid_request")
             self.connection.lose()
 
+    def test_oneValidHost(self) -> None:
+        """A request names its host once, and in a form that a host can have; only HTTP/1.0 may leave it out."""
+        for fields in (
+            b"",
+            b"Host: localhost\r\nHost: localhost\r\n",
+            *(b"Host: %s\r\n" % host for host in (b"", b"a?b", b"u@a", b"a b", b"a, a", b"a:x", b"<a>")),
+        ):
+            self.connection = self.server.connect()
+            self.server.gateway.records.clear()
+            self.connection.send(b"GET /ready HTTP/1.1\r\n" + fields + b"\r\n" + raw("GET", "/ready"))
+            self.refused(400, "invalid_request")
+            self.connection.lose()
+        self.connection = self.server.connect()
+        self.connection.send(b"GET /ready HTTP/1.0\r\n\r\n")
+        self.assertEqual(self.connection.reply().status, 200)
+
+    def test_foldedFields(self) -> None:
+        """A field that goes on in the next line is refused: other servers may read it as two."""
+        for fold in (b" ", b"\t"):
+            self.connection = self.server.connect()
+            self.server.gateway.records.clear()
+            self.connection.send(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nA: b\r\n" + fold + b"C: d\r\n\r\n")
+            self.refused(400, "invalid_request")
+            self.connection.lose()
+
     def test_largeHeads(self) -> None:
         """Heads of agent clients have room; endless ones are refused, by one line, by many and by their sum."""
         self.connection.send(raw("GET", "/ready", fields=(("X-Codex", "x" * 30000), ("Cookie", "y" * 30000))))
