@@ -107,7 +107,7 @@ def _progress(sample: Sample) -> str:
     return (
         f"{sample.scenario:18} {sample.contender:14} #{sample.repetition + 1} {sample.cpu_us:9.1f} µs/{unit:8}"
         f"{sample.per_second:9.0f}/s  busy {sample.busy:4.0%}  {sample.rss:5.0f} MB"
-        f"{f'  {sample.errors} wrong' if sample.errors else ''}"
+        f"{''.join(f'  {kind}: {count}' for kind, count in sample.faults.items())}"
     )
 
 

@@ -44,7 +44,7 @@ class Sample:
         units: requests or chunks completed in the window.
         per_second: those a second.
         chunks_per_read: chunks that came with one read; 1 when each woke the reader.
-        errors: answers that were missing, cut or wrong.
+        faults: answers that were not right: kind → how many (connection, status, cut, wrong, late).
         rss: MB of resident memory at the end of the window.
         idle_rss: the same before the load.
         rate: requests a second that were asked for; 0 in closed loops.
@@ -60,11 +60,16 @@ class Sample:
     units: int
     per_second: float
     chunks_per_read: float
-    errors: int
+    faults: dict[str, int]
     rss: float
     idle_rss: float
     rate: float = 0.0
     times: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> int:
+        """Answers that were missing, cut or wrong."""
+        return sum(self.faults.values())
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no way to write that there was nothing to divide by."""
@@ -258,7 +263,7 @@ def _sample(scenario: Scenario, counted: dict[str, Any], used: int, rate: float)
         units=units,
         per_second=units / seconds,
         chunks_per_read=counted["chunks"] / counted["reads"] if counted["reads"] else 0.0,
-        errors=sum(counted["errors"].values()),
+        faults={kind: count for kind, count in counted["errors"].items() if count},
         rss=0.0,
         idle_rss=0.0,
         rate=rate,

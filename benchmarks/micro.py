@@ -141,7 +141,7 @@ def _key() -> Action:
 def _limit() -> Action:
     middle, request = _settled()
     rule = middle.snapshot.first.rate_limits[request.endpoint.path]
-    return lambda: middle.limiter.check(request.endpoint.path, "p000/client-7", rule)
+    return lambda: middle.limiter.check(request.endpoint.path, "p000/c7", rule)
 
 
 def _answer_head() -> Action:

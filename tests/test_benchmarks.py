@@ -26,7 +26,7 @@ DOCUMENT = (CHECKOUT / "docs" / "performance.md").read_text("utf-8")
 
 def sample(scenario: str, contender: str, cpu_us: float, **other: float) -> Sample:
     """A repetition in which nothing is worth telling but the cost."""
-    values: dict[str, float] = {"errors": 0, "rss": 50.0, "idle_rss": 40.0, **other}
+    values: dict[str, float] = {"rss": 50.0, "idle_rss": 40.0, **other}
     return Sample(
         scenario=scenario,
         contender=contender,
@@ -37,7 +37,7 @@ def sample(scenario: str, contender: str, cpu_us: float, **other: float) -> Samp
         units=1000,
         per_second=1000.0,
         chunks_per_read=1.0,
-        errors=int(values["errors"]),
+        faults={},
         rss=values["rss"],
         idle_rss=values["idle_rss"],
         times={"latency": {"p50": 1.0, "p99": 2.0}},

@@ -38,11 +38,11 @@ def configure(site: Site, keys: int, providers: int) -> Path:
     ]
     config = {
         "providers": entries,
-        "clientKeys": [{"name": f"client-{number}", "env": f"K{number}"} for number in range(keys)],
+        "clientKeys": [{"name": f"c{number}", "env": f"K{number}"} for number in range(keys)],
         "rateLimit": {"requestsPerMinute": _NEVER, "burst": _NEVER},
         "server": {"connections": 20000},
     }
-    (site.folder / "relay.json").write_text(json.dumps(config), "utf-8")
+    (site.folder / "relay.json").write_text(json.dumps(config, separators=(",", ":")), "utf-8")
     variables = {f"K{number}": client_key(number) for number in range(keys)}
     variables["BENCH_PROVIDER_KEY"] = "sk-upstream-4f9d0c2b7a6e"
     path = site.folder / "variables.json"
