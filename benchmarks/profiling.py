@@ -35,7 +35,10 @@ MOST = 30
 """Functions shown."""
 
 _MIDDLE = frozenset(("gateway", "attempt", "delivery", "planning", "running"))
-_SYSTEM_CALL = re.compile(r"\.(recv|recv_into|send|sendmsg|poll|modify|register|unregister|accept|connect_ex)\(")
+_SYSTEM_CALL = re.compile(r"\b_?(recv|recv_into|send|sendmsg|poll|modify|register|unregister|accept|connect_ex)\(")
+_NEAR_THE_KERNEL = ("runtime", "twisted")
+"""Layers that make system calls."""
+
 _INDIRECT = {"untilConcludes": "send"}
 """Functions of Twisted's through which a system call is made."""
 
@@ -114,7 +117,9 @@ def attribute(lines: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
             layer = layer_of(found[2]) if found else None
             if found is None or layer is None:
                 continue
-            call = _SYSTEM_CALL.search(linecache.getline(found[2], int(found[3])))
+            call = (
+                _SYSTEM_CALL.search(linecache.getline(found[2], int(found[3]))) if layer in _NEAR_THE_KERNEL else None
+            )
             kernel = call[1] if call else _INDIRECT.get(found[1])
             layers[f"kernel: {kernel}" if kernel else layer] += int(count)
             functions[f"{found[1]} ({_short(found[2])})"] += int(count)
