@@ -13,6 +13,7 @@ from relay.errors import Overloaded, UpstreamProtocol, UpstreamTimeout
 from relay.interfaces import IUpstream
 from relay.outcome import Stage
 from relay.runtime.wheel import Wheel
+from relay.upstream.engine import dial
 from relay.upstream.engine.upstream import EngineUpstream
 from tests.integration import test_upstream_exchange as exchanges
 from tests.integration import test_upstream_faults as faults
@@ -88,6 +89,14 @@ class EngineStreamTests(EngineCase, streams.StreamTests):
 
 class EngineSecureStreamTests(EngineCase, streams.SecureStreamTests):
     """The same over TLS."""
+
+
+class EngineTwistedTLSTests(EngineCase, streams.SecureStreamTests):
+    """The same over Twisted's TLS, where the lean one is not to be had."""
+
+    def setUp(self) -> None:
+        self.patch(dial, "is_supported", lambda: False)
+        super().setUp()
 
 
 class EngineCancelTests(EngineCase, streams.CancelTests):

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
 from twisted.python.failure import Failure
 from twisted.web._newclient import (
@@ -278,9 +279,10 @@ class Answer:
         self.abortConnection()
 
     def abortConnection(self) -> None:
-        """Drop the connection, unless the message is whole; the protocol is told."""
+        """Drop the connection, unless the message is whole; the protocol is told at once."""
         if self._connection is not None:
-            self._connection.cut()
+            self._connection.drop()
+            self.broken(Break.CUT, ConnectionAborted())
 
 
 _KNOWN = frozenset(HTTPStatus)
