@@ -17,10 +17,15 @@ from benchmarks.places import RESULTS
 from benchmarks.scenarios import QUICK, SCENARIOS
 from benchmarks.session import Plan
 
+PROFILED = ("request-16", "chunk-10ms-200")
+"""What is profiled unless something else is asked for."""
+
+SPY = "py-spy"
+
 _EPILOG = """
 other uses:
   benchmarks/run list                 contenders and scenarios, and what is missing
-  benchmarks/run setup [CONTENDER…]   install peers into the cache folder
+  benchmarks/run setup [NAME…]        install peers, and py-spy for --profile, into the cache folder
   benchmarks/run micro [WORD…]        µs of single functions of relay whose names hold a WORD
 
 examples:
@@ -69,7 +74,7 @@ def _run(given: argparse.Namespace) -> int:
         return 1
     names = given.scenario or (QUICK if given.quick else tuple(SCENARIOS))
     if given.profile:
-        return profiling.main([SCENARIOS[name] for name in given.scenario or ("request-16", "chunk-10ms-200")])
+        return profiling.main([SCENARIOS[name] for name in given.scenario or PROFILED], given.nice)
     contenders = _present(given.contenders)
     if not contenders:
         return 1
@@ -137,20 +142,25 @@ def _list() -> int:
 
 
 def _setup(names: Sequence[str]) -> int:
-    problem = _unknown(names, CONTENDERS)
+    problem = _unknown(names, (*CONTENDERS, SPY))
     if problem:
         print(problem, file=sys.stderr)
         return 1
-    failures = 0
-    for name in names or CONTENDERS:
-        contender = CONTENDERS[name]
-        if contender.missing() and contender.install is not None:
-            print(f"installing {name} …", flush=True)
-            try:
-                contender.install()
-            except (OSError, subprocess.CalledProcessError) as error:
-                print(f"  {error}")
-        reason = contender.missing()
-        failures += bool(reason)
-        print(f"{name}: {reason or contender.version()}")
-    return 1 if failures else 0
+    reasons = {name: _install(name) for name in names or (*CONTENDERS, SPY)}
+    for name, reason in reasons.items():
+        print(f"{name:14} {reason or 'installed'}")
+    return 1 if any(reasons.values()) else 0
+
+
+def _install(name: str) -> str:
+    """Fetch a peer or py-spy unless it is there; why it is still missing, or ""."""
+    contender = CONTENDERS.get(name)
+    missing = contender.missing if contender else lambda: "" if profiling.sampler() else "not installed"
+    install = contender.install if contender else profiling.install
+    if missing() and install is not None:
+        print(f"installing {name} …", flush=True)
+        try:
+            install()
+        except (OSError, subprocess.CalledProcessError) as error:
+            return str(error)
+    return missing()

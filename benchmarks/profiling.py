@@ -35,7 +35,7 @@ MOST = 30
 """Functions shown."""
 
 _MIDDLE = frozenset(("gateway", "attempt", "delivery", "planning", "running"))
-_SYSTEM_CALL = re.compile(r"\b_?(recv|recv_into|send|sendmsg|poll|modify|register|unregister|accept|connect_ex)\(")
+_SYSTEM_CALL = re.compile(r"\.(?:_(?=poll))?(recv|recv_into|send|poll|modify|register|unregister|accept|connect_ex)\(")
 _NEAR_THE_KERNEL = ("runtime", "twisted")
 """Layers that make system calls."""
 
@@ -46,12 +46,12 @@ _METHOD = re.compile(r"<method '(\w+)' of '(?:_socket\.socket|select\.epoll)' ob
 _FRAME = re.compile(r"(.*) \((.*):(\d+)\)")
 
 
-def main(scenarios: Sequence[Scenario]) -> int:
+def main(scenarios: Sequence[Scenario], nice: int) -> int:
     """Profile relay under each scenario and print two tables for each."""
     spy = sampler()
     if spy is None:
         print("py-spy is not installed (benchmarks/run setup py-spy); cProfile distorts\n")
-    with measuring.mock(0) as bench:
+    with measuring.mock(nice) as bench:
         for scenario in scenarios:
             sample, layers, functions = _sampled(spy, bench, scenario) if spy else _traced(bench, scenario)
             for table in tables(sample, scenario, layers, functions):
@@ -79,7 +79,8 @@ def tables(sample: Sample, scenario: Scenario, layers: Counter[str], functions: 
         for name, count in counted.most_common(MOST):
             share = count / total
             rows.append((name, f"{share * sample.cpu_us:.2f}", f"{share:.1%}"))
-        made.append(Table(f"{scenario.title}: {figures.number(sample.cpu_us)} µs, by {title}", tuple(rows)))
+        spent = f"{figures.number(sample.cpu_us)} µs, {sample.kernel:.0%} of it in the kernel"
+        made.append(Table(f"{scenario.title}: {spent}; by {title}", tuple(rows)))
     return made
 
 
@@ -117,16 +118,19 @@ def attribute(lines: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
             layer = layer_of(found[2]) if found else None
             if found is None or layer is None:
                 continue
-            call = (
-                _SYSTEM_CALL.search(linecache.getline(found[2], int(found[3]))) if layer in _NEAR_THE_KERNEL else None
-            )
-            kernel = call[1] if call else _INDIRECT.get(found[1])
+            kernel = _system_call(found) if layer in _NEAR_THE_KERNEL else None
             layers[f"kernel: {kernel}" if kernel else layer] += int(count)
             functions[f"{found[1]} ({_short(found[2])})"] += int(count)
             break
         else:
             layers["other"] += int(count)
     return layers, functions
+
+
+def _system_call(frame: re.Match[str]) -> str | None:
+    """The system call that a frame was making, as its source line tells."""
+    call = _SYSTEM_CALL.search(linecache.getline(frame[2], int(frame[3])))
+    return call[1] if call else _INDIRECT.get(frame[1])
 
 
 def layer_of(path: str) -> str | None:

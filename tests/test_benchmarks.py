@@ -161,6 +161,14 @@ class ProfileTests(SynchronousTestCase):
         self.assertEqual(layers, {"gateway": 3, "dialects": 4, "twisted": 2})
         self.assertEqual(functions["read (relay/dialects/request.py)"], 4)
 
+    def test_systemCalls(self) -> None:
+        """A line that makes a system call counts for the kernel, not for the layer that it stands in."""
+        path = CHECKOUT / "relay" / "runtime" / "transport.py"
+        lines = path.read_text("utf-8").splitlines()
+        number = next(number for number, line in enumerate(lines, 1) if ".socket.recv(" in line)
+        layers, _ = profiling.attribute([f"doRead ({path}:{number}) 5", f"doRead ({path}:1) 1"])
+        self.assertEqual(layers, {"kernel: recv": 5, "runtime": 1})
+
 
 class MicroTests(SynchronousTestCase):
     """The functions that are timed one by one."""
