@@ -14,6 +14,12 @@ from twisted.python.failure import Failure
 
 from relay.errors import ConfigError
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted: with Twisted's 50, a burst of clients waits a second or is reset."""
+
+_QUEUING = ("tcp:", "tcp4:", "tcp6:", "ssl:", "unix:")
+"""Kinds of endpoint that can be told so."""
+
 
 class Listener(Service):
     """Listens while it runs; an address that cannot be had is one plain sentence.
@@ -40,7 +46,7 @@ class Listener(Service):
             ConfigError: the address is taken, not ours, or forbidden.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]  # Twisted's
-        listening = serverFromString(self._reactor, self._endpoint).listen(self._factory)
+        listening = serverFromString(self._reactor, _with_backlog(self._endpoint)).listen(self._factory)
         listening.addCallbacks(self._listening, self._failed)
         if self._failure is not None:
             error = self._failure.value
@@ -59,3 +65,10 @@ class Listener(Service):
         super().stopService()  # type: ignore[no-untyped-call]  # Twisted's
         port, self._port = self._port, None
         return (port is not None and port.stopListening()) or succeed(None)
+
+
+def _with_backlog(endpoint: str) -> str:
+    """The endpoint string with relay's backlog, unless it has one of its own."""
+    if not endpoint.startswith(_QUEUING) or ":backlog=" in endpoint:
+        return endpoint
+    return f"{endpoint}:backlog={BACKLOG}"
