@@ -123,12 +123,14 @@ class EngineResponse:
 
         Besides what `IUpstreamResponse` says: fires, too, when ``transcoder.error`` is
         set; its bytes are written then, and the caller decides what comes of it.
+        The header fields are let go.
         """
         if self._late is not None:
             return fail(self._late)
         result: Deferred[None] = Deferred(self._cancelled)
         self._result = result
         self._transcoder, self._sink = transcoder, sink
+        self.headers = ()  # they would outweigh everything else here for as long as the stream lasts
         sink.registerProducer(self, True)
         if not self._paused:
             self._watch_idle()
