@@ -24,11 +24,12 @@ def main(arguments: list[str]) -> None:
         return
     import cProfile
 
+    from twisted.internet import reactor
+
     profiler = cProfile.Profile(time.process_time)  # waiting costs nothing
-    try:
-        profiler.runcall(run)
-    finally:
-        profiler.dump_stats(profile)
+    # twistd ends by the signal that stopped it, so that nothing comes after run().
+    reactor.addSystemEventTrigger("after", "shutdown", profiler.dump_stats, profile)
+    profiler.runcall(run)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks import figures, measuring, processes, report
 from benchmarks.contenders.base import Launch, Site, pip_install
@@ -33,6 +34,9 @@ RATE = 500
 
 MOST = 30
 """Functions shown."""
+
+Function = tuple[str, int, str]
+"""File, line, name."""
 
 _MIDDLE = frozenset(("gateway", "attempt", "delivery", "planning", "running"))
 _SYSTEM_CALL = re.compile(r"\.(?:_(?=poll))?(recv|recv_into|send|poll|modify|register|unregister|accept|connect_ex)\(")
@@ -165,19 +169,23 @@ def _traced(bench: Bench, scenario: Scenario) -> tuple[Sample, Counter[str], Cou
     profiled = replace(RELAY, launch=functools.partial(start, profile=str(statistics)))
     with measuring.running(profiled, bench) as started:
         measuring.measure(started, scenario, Load(SECONDS, WARM))
-    layers, functions = add_up(pstats.Stats(str(statistics)).get_stats_profile().func_profiles)
+    layers, functions = add_up(vars(pstats.Stats(str(statistics)))["stats"])
     shutil.rmtree(statistics.parent)
     return sample, layers, functions
 
 
-def add_up(profiles: Mapping[str, pstats.FunctionProfile]) -> tuple[Counter[str], Counter[str]]:
-    """Self time by layer and by function, microseconds, from cProfile's figures."""
+def add_up(profiles: Mapping[Function, Sequence[Any]]) -> tuple[Counter[str], Counter[str]]:
+    """Self time by layer and by function, microseconds, from cProfile's figures.
+
+    Args:
+        profiles: calls, calls without recursion, seconds in itself, seconds with what it called, callers.
+    """
     layers: Counter[str] = Counter()
     functions: Counter[str] = Counter()
-    for name, profile in profiles.items():
+    for (path, _, name), profile in profiles.items():
         call = _METHOD.fullmatch(name)
-        layer = f"kernel: {call[1]}" if call else layer_of(profile.file_name) or "other"
-        spent = round(profile.tottime * 1e6)
+        layer = f"kernel: {call[1]}" if call else layer_of(path) or "other"
+        spent = round(profile[2] * 1e6)
         layers[layer] += spent
-        functions[name if profile.file_name == "~" else f"{name} ({_short(profile.file_name)})"] += spent
+        functions[name if path == "~" else f"{name} ({_short(path)})"] += spent
     return layers, functions
