@@ -22,6 +22,9 @@ from relay.provider import Origin
 
 HOST = "127.0.0.1"
 
+_BACKLOG = 1024
+"""Connections that may wait to be accepted; relay opens as many as it has streams."""
+
 IDLE = 300.0
 """Seconds after which an unused connection is closed; longer than clients keep theirs."""
 
@@ -67,7 +70,7 @@ class EchoServer:
         if self._port is None:
             clock = IReactorTime(self._reactor)
             self._site = _Site(EchoResource(clock, self._tally, self._wall), clock)
-            self._port = self._reactor.listenTCP(0, self._site, interface=HOST)  # type: ignore[arg-type] # Twisted's own
+            self._port = self._reactor.listenTCP(0, self._site, _BACKLOG, interface=HOST)  # type: ignore[arg-type] # Twisted's own
         return Origin("http", HOST, cast("IPv4Address", self._port.getHost()).port)
 
     def stop(self) -> Deferred[None]:

@@ -29,6 +29,11 @@ class EchoServerTests(SynchronousTestCase):
         ((port, _, _, interface),) = self.reactor.tcpServers
         self.assertEqual((port, interface), (0, "127.0.0.1"))
 
+    def test_aBurstFindsRoom(self) -> None:
+        """As many connections may wait as relay opens at once."""
+        self.server.url()
+        self.assertGreaterEqual(self.reactor.tcpServers[0][2], 1000)
+
     def test_boundAgainAfterAStop(self) -> None:
         """A server that was stopped can be used again, and stopping twice is no error."""
         self.server.url()
