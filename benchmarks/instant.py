@@ -1,4 +1,7 @@
-"""The middle of relay between two ends that do nothing: what it costs itself, without sockets."""
+"""The middle of relay, and its client side, between two ends that do nothing: what it costs itself, without sockets."""
+
+# mypy: allow-untyped-calls
+# (twisted.internet.testing is largely unannotated)
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from benchmarks.contenders.base import Site
@@ -33,6 +39,8 @@ from relay.telemetry.lines import LogFormat
 from relay.telemetry.logs import ExchangeLog
 from relay.telemetry.metrics import Metrics
 from relay.telemetry.output import LogOutput
+from relay.web.seams import Introspection, Phase, Status
+from relay.web.site import build_site
 from relay.wire.http import parse_request_head
 
 
@@ -188,6 +196,50 @@ class Middle:
             clock=self.clock,
             wall=self.clock.seconds,
         )
+
+
+class Line(StringTransport):
+    """A client's connection that takes everything and keeps nothing.
+
+    Attributes:
+        taken: bytes so far.
+    """
+
+    taken = 0
+
+    def write(self, data: bytes) -> None:
+        """Count it."""
+        self.taken += len(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Count them."""
+        self.taken += sum(map(len, data))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Nothing is delayed."""
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """It stays."""
+
+
+def connection(middle: Middle, *, engine: bool) -> tuple[IProtocol, Line]:
+    """A client's connection to the whole of web/ above a middle."""
+    phase = Status(Phase.SERVING, 0.0)
+    site = build_site(
+        cast("Any", middle.clock),  # no upload, no thread
+        middle.gateway,
+        Fixed(middle.snapshot),
+        NoLists(),
+        middle.keys,
+        Introspection(status=lambda: phase, metrics=lambda: (b"", "")),
+        ThreadPool(0, 1),
+        middle.clock.seconds,
+        engine=engine,
+    )
+    line = Line()
+    protocol = site.buildProtocol(line.getPeer())
+    protocol.makeConnection(line)
+    return protocol, line
 
 
 def read_configuration() -> Snapshot:

@@ -222,6 +222,21 @@ def _streamed_exchange(count: int) -> Action:
     return lambda: middle.gateway.exchange(request, Drain())
 
 
+def _served(*, engine: bool) -> Action:
+    from benchmarks.instant import connection
+
+    middle, _ = _settled()
+    (protocol, line), request = connection(middle, engine=engine), raw(Question(), client_key(7))
+
+    def action() -> None:
+        before = line.taken
+        protocol.dataReceived(request)
+        if line.taken == before:
+            raise AssertionError("the request was not answered")
+
+    return action
+
+
 ACTIONS: dict[str, Callable[[], Action]] = {
     "wire: request head, 17 fields, remembered": lambda: _request_head(remembered=True),
     "wire: request head, 17 fields, new": lambda: _request_head(remembered=False),
@@ -244,5 +259,7 @@ ACTIONS: dict[str, Callable[[], Action]] = {
     "gateway: an exchange, JSON": _exchange,
     "gateway: an exchange, stream of 2 chunks": lambda: _streamed_exchange(2),
     "gateway: an exchange, stream of 102 chunks": lambda: _streamed_exchange(102),
+    "web and gateway: an exchange, JSON, from bytes to bytes": lambda: _served(engine=True),
+    "web and gateway: the same on Twisted's channel": lambda: _served(engine=False),
 }
-"""What can be timed: its layer and what it does → a function that prepares it. 100 chunks lie between the last two."""
+"""What can be timed: layer and task → a function that prepares it. 100 chunks lie between the two streams."""
