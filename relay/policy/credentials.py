@@ -19,7 +19,8 @@ class Credential:
 
     Attributes:
         secret: the key, or None when none is sent (or a configured header carries it).
-        own: whether it is relay's own; False for the client's.
+        own: whether it is relay's own; False for the client's, and where none is wanted: a
+            401 is then the provider's plain word.
     """
 
     secret: Secret | None
@@ -90,8 +91,10 @@ def upstream_credential(
         Unauthenticated: there is no key, and the client could bring one.
         UpstreamCredential: there is no key, and the client cannot change that.
     """
-    if provider.auth.scheme is AuthScheme.NONE or bool(provider.header_credentials()):
+    if provider.header_credentials():
         return Credential(None)
+    if provider.auth.scheme is AuthScheme.NONE:
+        return Credential(None, own=False)
     if provider.auth.credential:
         return Credential(provider.auth.credential)
     if client and first and not keys_required:

@@ -32,6 +32,9 @@ STOP = 20.0
 PAUSE = 0.02
 """Seconds between two looks at something that is about to happen."""
 
+HTTP = os.environ.get("RELAY_HTTP", "")
+"""Which HTTP ends the relay under test takes (``engine`` or ``stock``); "" leaves it the choice."""
+
 _OWN = ("DEFAULT_API_KEY", "RATE_LIMIT_REQUESTS_PER_MINUTE", "RATE_LIMIT_BURST", "LOG_FORMAT")
 _OWN_PREFIXES = ("SENTRY_", "OPENAI_", "ANTHROPIC_", "GEMINI_")
 
@@ -186,7 +189,8 @@ class Twistd:
         self.port = port or free_port()
         self._out = directory / "stdout.txt"
         self._err = directory / "stderr.txt"
-        self._command = [sys.executable, str(TWISTD), *general, "relay", f"--port={self.port}", *arguments]
+        ends = [f"--http={HTTP}"] if HTTP and not any(each.startswith("--http") for each in arguments) else []
+        self._command = [sys.executable, str(TWISTD), *general, "relay", f"--port={self.port}", *ends, *arguments]
         self._environ = environment(environ)
         self._process: subprocess.Popen[bytes] | None = None
 

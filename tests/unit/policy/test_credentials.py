@@ -101,8 +101,8 @@ class UpstreamCredentialTests(SynchronousTestCase):
         self.assertIn("DEFAULT_API_KEY", str(error))
 
     def test_aProviderWithoutAuthGetsNoKey(self) -> None:
-        """Nothing is sent where nothing is wanted."""
-        self.assertEqual(self.choose(make_provider(scheme=AuthScheme.NONE)), (None, True))
+        """Nothing is sent where nothing is wanted; a 401 of its is not relay's credential refused."""
+        self.assertEqual(self.choose(make_provider(scheme=AuthScheme.NONE)), (None, False))
 
     def test_aConfiguredHeaderIsTheCredential(self) -> None:
         """As with the predecessor, a file may carry its own Authorization header."""
