@@ -10,13 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import measuring, plot, report
+from twisted.internet.defer import Deferred
+
+from benchmarks import measuring, micro, plot, report
 from benchmarks.contenders.base import Contender
 from benchmarks.contenders.relay import relay
 from benchmarks.measuring import Bench, Failed, Load, Sample
 from benchmarks.scenarios import GROWTH_KEYS, GROWTH_PROVIDERS, Kind, Scenario
 
 HALF = 0.5
+"""Of the load that a contender can take at most."""
+
 _CALIBRATION = Load(seconds=1.0, warm=1.0)
 
 
@@ -30,7 +34,7 @@ class Plan:
         repetitions: fresh processes for each scenario and contender.
         seconds: the window of one measurement.
         warm: seconds before it.
-        together: run all scenarios on one process per repetition, which saves starts.
+        together: run all costs on one process per repetition, which saves starts.
         nice: added to the priority of what runs.
     """
 
@@ -45,16 +49,23 @@ class Plan:
 
 def run(plan: Plan) -> Iterator[Sample]:
     """Measure; samples come as they are made, failures are printed and left out."""
-    steady = [scenario for scenario in plan.scenarios if scenario.kind in (Kind.COST, Kind.MEMORY)]
-    groups = [steady] if plan.together else [[scenario] for scenario in steady]
     with measuring.mock(plan.nice) as bench:
-        for group in groups:
-            yield from _interleaved(plan, bench, plan.contenders, group)
-        for scenario in plan.scenarios:
-            if scenario.kind is Kind.GROWTH:
-                yield from _interleaved(plan, bench, growing(scenario), [scenario])
-            elif scenario.kind is Kind.LATENCY:
-                yield from _at_half_load(plan, bench, scenario)
+        for group in groups(plan.scenarios, together=plan.together):
+            kind = group[0].kind
+            if kind is Kind.LATENCY:
+                yield from _at_half_load(plan, bench, group[0])
+            else:
+                contenders = growing(group[0]) if kind is Kind.GROWTH else plan.contenders
+                yield from _interleaved(plan, bench, contenders, group)
+
+
+def groups(scenarios: Sequence[Scenario], *, together: bool) -> list[list[Scenario]]:
+    """Scenarios that follow each other on one process: costs by unit, or all of them; everything else alone."""
+    found: dict[str, list[Scenario]] = {}
+    for scenario in scenarios:
+        shared = "all" if together else scenario.unit
+        found.setdefault(shared if scenario.kind is Kind.COST else scenario.name, []).append(scenario)
+    return list(found.values())
 
 
 def growing(scenario: Scenario) -> tuple[Contender, ...]:
@@ -67,7 +78,7 @@ def growing(scenario: Scenario) -> tuple[Contender, ...]:
 def _interleaved(
     plan: Plan, bench: Bench, contenders: Sequence[Contender], scenarios: Sequence[Scenario]
 ) -> Iterator[Sample]:
-    for repetition in range(plan.repetitions if scenarios else 0):
+    for repetition in range(plan.repetitions):
         for contender in contenders:
             try:
                 with measuring.running(contender, bench) as started:
@@ -101,6 +112,17 @@ def _closed(scenario: Scenario) -> Scenario:
     return Scenario(scenario.name, scenario.title, scenario.kind, 64, scenario.question)
 
 
+def _deferred() -> float:
+    """CPU microseconds of a Deferred's round trip: tells how fast Python is here, whatever is measured."""
+
+    def action() -> None:
+        deferred: Deferred[None] = Deferred()
+        deferred.addCallback(lambda result: result)
+        deferred.callback(None)
+
+    return micro.timed(action)[0]
+
+
 def machine() -> dict[str, object]:
     """Where and when a run was made."""
     model = next(
@@ -116,6 +138,7 @@ def machine() -> dict[str, object]:
         "cpu": model,
         "cpus": os.cpu_count(),
         "kernel": platform.release(),
+        "deferred_us": round(_deferred(), 2),
         "load": [round(load, 2) for load in os.getloadavg()],
     }
 

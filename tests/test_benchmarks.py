@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import figures, micro, plot, profiling, report, scenarios
+from benchmarks import figures, micro, plot, profiling, report, scenarios, session
 from benchmarks.contenders.all import CONTENDERS
 from benchmarks.contenders.base import Site
 from benchmarks.contenders.relay import configure
@@ -178,6 +178,16 @@ class MicroTests(SynchronousTestCase):
         for name, make in micro.ACTIONS.items():
             if "1 MB" not in name:
                 make()()
+
+
+class GroupTests(SynchronousTestCase):
+    """Which scenarios share a process."""
+
+    def test_groups(self) -> None:
+        """Costs of one unit do, so that starts do not take most of the time; memory is taken on a fresh process."""
+        chosen = [SCENARIOS[name] for name in ("request-1", "chunk-full", "request-16", "memory-1000", "latency")]
+        found = [[scenario.name for scenario in group] for group in session.groups(chosen, together=False)]
+        self.assertEqual(found, [["request-1", "request-16"], ["chunk-full"], ["memory-1000"], ["latency"]])
 
 
 class ConfigurationTests(SynchronousTestCase):
