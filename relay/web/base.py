@@ -156,11 +156,16 @@ class Door:
         server = self._configuration.snapshot.server
         origins = request.values(b"origin")
         request.greet(cors.fields(server.cors_origins, origins[0] if origins else None))
-        if self._is_loopback(request.local) and not self._keys.required():
+        loopback = self._loopback.get(request.local)
+        if loopback is None:
+            loopback = self._look_at(request.local)
+        if loopback and not self._keys.required():
             self._callers.check(server, request.hosts, origins)
-        leaf = request.resource
-        if isinstance(leaf, Guarded) and not self._is_preflight(request):
-            leaf.admit(request)
+        resource = request.resource
+        if isinstance(resource, Guarded):
+            request.guarded = resource
+            if not (request.method == b"OPTIONS" and self._is_preflight(request)):
+                resource.admit(request)
 
     def open(self, request: RelayRequest, leaf: Guarded) -> None:
         """Let a resource answer an admitted request."""
@@ -179,18 +184,16 @@ class Door:
             headers = (*headers, *cors.preflight(methods, request.header(b"access-control-request-headers")))
         request.answer(204, headers)
 
-    def _is_loopback(self, local: str) -> bool:
-        """The same as `hosts.is_loopback`, remembered: a process has few addresses."""
-        known = self._loopback.get(local)
-        if known is None:
-            known = hosts.is_loopback(local)
-            if len(self._loopback) < _MOST_HOSTS:
-                self._loopback[local] = known
-        return known
+    def _look_at(self, local: str) -> bool:
+        """Whether an address is loopback, remembered: a process has few addresses."""
+        found = hosts.is_loopback(local)
+        if len(self._loopback) < _MOST_HOSTS:
+            self._loopback[local] = found
+        return found
 
     def _is_preflight(self, request: RelayRequest) -> bool:
-        """Whether a browser asks on behalf of a page that may call."""
-        if request.method != b"OPTIONS" or request.header(b"access-control-request-method") is None:
+        """Whether an OPTIONS request is a browser's, on behalf of a page that may call."""
+        if request.header(b"access-control-request-method") is None:
             return False
         origins, server = request.values(b"origin"), self._configuration.snapshot.server
         return bool(origins) and hosts.allows(server.cors_origins, origins[0])

@@ -40,18 +40,19 @@ class DialectResource(Guarded):
         self._gateway = gateway
 
     def admit(self, request: RelayRequest) -> None:
-        """Refuse what cannot be served whatever the body holds, and read the client's key.
+        """Refuse what cannot be served whatever the body holds, and learn who calls.
 
         Raises:
             MethodNotAllowed: only POST is served.
             UnsupportedMedia: the content type is not one that the endpoint takes.
-            Unauthenticated: the request carries two keys that disagree.
+            Unauthenticated: the request carries two keys that disagree, or none of relay's.
         """
         if request.method != b"POST":
             super().admit(request)
             return
         check_media(self._served.body, request.content_type)
         request.credential = client_credential(request.headers)
+        request.key = self._gateway.identify(request.credential)
 
     def serve(self, request: RelayRequest) -> Deferred[None]:
         """Hand the request on, and let the gateway settle it."""
@@ -68,6 +69,7 @@ class DialectResource(Guarded):
                 client=request.peer,
                 credential=request.credential,
                 received=request.arrived,
+                key=request.key,
                 fields=received.fields,
             ),
             request.sink(),

@@ -17,12 +17,13 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from relay.errors import RelayError
-from relay.exchange import Headers
+from relay.exchange import Headers, KeyInfo
 from relay.interfaces import ISink
 from relay.secret import Secret
 from relay.web.body import Received
 
 if TYPE_CHECKING:
+    from relay.web.base import Guarded
     from relay.web.site import RelaySite
 
 BODILESS = frozenset({204, 304})
@@ -68,7 +69,9 @@ class RelayRequest(Request, ABC):
         arrived: seconds of the site's clock at which the head was complete.
         content_type: all values of ``Content-Type`` as one, "" if absent.
         resource: what answers, found by the head.
+        guarded: the same if it is behind the door, which lets it answer; else None.
         credential: the key that the client sent, where the resource takes one.
+        key: its owner, where that was told at once.
         received: the body; empty until `process`.
         settled: whether somebody else reports this request's end.
     """
@@ -84,7 +87,9 @@ class RelayRequest(Request, ABC):
     arrived = 0.0
     content_type = ""
     resource: IResource | None = None
+    guarded: Guarded | None = None
     credential: Secret | None = None
+    key: KeyInfo | None = None
     received: Received = Received()
     settled = False
 
@@ -100,7 +105,7 @@ class RelayRequest(Request, ABC):
         self.arrived = site.clock.seconds()
         asked = self.header(b"x-request-id")
         self.id = asked.decode() if asked and _SAFE_ID.fullmatch(asked) else site.door.ids.new()
-        self.content_type = ", ".join(self.values(b"content-type"))
+        self.content_type = self.joined(b"content-type")
         try:
             self.resource = site.getResourceFor(self)
             site.door.admit(self)
@@ -111,6 +116,9 @@ class RelayRequest(Request, ABC):
 
     def process(self) -> None:
         """The body is here: let the resource answer."""
+        if self.guarded is not None:
+            self.site.door.open(self, self.guarded)
+            return
         try:
             self.render(self.resource)
         except Exception:
@@ -142,6 +150,10 @@ class RelayRequest(Request, ABC):
     def values(self, name: bytes) -> tuple[str, ...]:
         """All values of a field given in lower case."""
         return tuple([value.decode("latin-1") for key, value in self.headers if key == name])
+
+    def joined(self, name: bytes) -> str:
+        """All values of a field given in lower case as one, "" if absent."""
+        return ", ".join(self.values(name))
 
     # ── the answer ────────────────────────────────────────────────────────────────────
 

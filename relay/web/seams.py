@@ -21,6 +21,9 @@ class Gateway(Protocol):
     def exchange(self, request: ClientRequest, sink: ISink) -> Deferred[None]:
         """Serve one request; fails with `RelayError` only while ``sink.started`` is False."""
 
+    def identify(self, credential: Secret | None) -> KeyInfo | None:
+        """The owner of a key without waiting, None if that cannot be told; raises `Unauthenticated`."""
+
     def authenticate(self, credential: Secret | None) -> Deferred[KeyInfo]:
         """The owner of a key; fails with `Unauthenticated`."""
 

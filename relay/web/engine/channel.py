@@ -184,7 +184,7 @@ class EngineChannel(Line):
         self.keep = head.keep_alive and not site.connections.draining
         try:
             request.admit()
-            encoding = ", ".join(request.values(b"content-encoding"))
+            encoding = request.joined(b"content-encoding")
             if (
                 length is None
                 or length > len(rest)

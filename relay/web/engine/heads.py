@@ -57,12 +57,14 @@ def lines(fields: Headers, fixed: Set[bytes]) -> tuple[bytes, int | None]:
     """
     length: int | None = None
     written = []
-    for name, value in fields:
+    for field in fields:
+        name = field[0]
         if name not in fixed:
             if name == b"content-length":
-                length = int(value)
-            written.append(b"%b: %b\r\n" % (name, value))
-    data = b"".join(written)
-    if not data.count(b"\n") == data.count(b"\r") == len(written):
+                length = int(field[1])
+            written.append(b": ".join(field))
+    written.append(b"")
+    data, ends = b"\r\n".join(written), len(written) - 1
+    if data.count(b"\n") != ends or data.count(b"\r") != ends:
         raise ValueError("A header field of an answer holds a line end.")
     return data, length

@@ -53,7 +53,8 @@ class EngineRequest(RelayRequest):
     _parsePOSTFormSubmission = False
     _greeting = b""
     _waiting: list[Deferred[None]] | None = None
-    _named: dict[bytes, bytes] | None = None
+    _named: dict[bytes, bytes] | None = None  # the first value of each field
+    _unique = True
 
     def __init__(self, connection: EngineChannel, head: RequestHead) -> None:
         # Twisted's own would make all that is made lazily below.
@@ -75,19 +76,28 @@ class EngineRequest(RelayRequest):
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field given in lower case, or None."""
-        named = self._named
-        if named is None:
-            named = self._named = dict(reversed(self.headers))
-        return named.get(name)
+        return (self._named or self._index()).get(name)
 
     def values(self, name: bytes) -> tuple[str, ...]:
         """All values of a field given in lower case."""
-        first = self.header(name)
-        if first is None:
+        named = self._named or self._index()
+        if name not in named:
             return ()
-        if len(self._named or ()) == len(self.headers):
-            return (first.decode("latin-1"),)
-        return super().values(name)
+        return (named[name].decode("latin-1"),) if self._unique else super().values(name)
+
+    def joined(self, name: bytes) -> str:
+        """All values of a field given in lower case as one, "" if absent."""
+        named = self._named or self._index()
+        if name not in named:
+            return ""
+        return named[name].decode("latin-1") if self._unique else super().joined(name)
+
+    def _index(self) -> dict[bytes, bytes]:
+        fields = self.headers
+        named = dict(fields)
+        self._unique = len(named) == len(fields)
+        self._named = named if self._unique else dict(reversed(fields))
+        return self._named
 
     # ── the answer, as relay writes it ────────────────────────────────────────────────
 
@@ -149,9 +159,9 @@ class EngineRequest(RelayRequest):
             waiting.errback(reason)
 
     def _release(self) -> None:
+        """Give back a spooled upload."""
         if self.received is not RelayRequest.received:
-            received, self.received = self.received, RelayRequest.received
-            received.close()
+            self.received.close()
 
     def _told(self) -> list[Deferred[None]]:
         waiting, self._waiting = self._waiting, None

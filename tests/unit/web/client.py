@@ -63,6 +63,10 @@ class MemoryGateway:
             return fail()
         return serving if serving is not None else succeed(None)
 
+    def identify(self, credential: Secret | None) -> KeyInfo | None:
+        found = self._keys.lookup(credential)
+        return found if isinstance(found, KeyInfo) else None
+
     def authenticate(self, credential: Secret | None) -> Deferred[KeyInfo]:
         return Deferred.fromCoroutine(self._owner(credential))
 
