@@ -213,10 +213,20 @@ class Connection:
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes from the provider."""
-        state, chunks = self.state, self._chunks
+        chunks = self._chunks
         if chunks is not None:
-            self._take_chunks(chunks, data)
-        elif state is _HEAD:
+            try:
+                pieces = chunks.feed(data)
+            except FramingError as error:
+                self._break(Break.MALFORMED, error)
+                return
+            if chunks.done:
+                self._take_last_chunks(pieces, chunks.rest)
+            elif pieces:
+                self._taker.took(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            return
+        state = self.state
+        if state is _HEAD:
             self._take_head(data)
         elif state is _LENGTH:
             self._take_length(data)
@@ -252,9 +262,9 @@ class Connection:
                 self._take_length(data)
         elif framing is Framing.CHUNKED:
             self.state = _CHUNKED
-            self._chunks = chunks = ChunkedBody()
+            self._chunks = ChunkedBody()
             if data:
-                self._take_chunks(chunks, data)
+                self.dataReceived(data)
         elif framing is Framing.EOF:
             self.state = _EOF
             if data:
@@ -276,21 +286,12 @@ class Connection:
         if self.state is _LENGTH:
             self._end(rest)
 
-    def _take_chunks(self, chunks: ChunkedBody, data: bytes) -> None:
-        try:
-            pieces = chunks.feed(data)
-        except FramingError as error:
-            self._break(Break.MALFORMED, error)
-            return
-        if not chunks.done:
-            if pieces:
-                self._taker.took(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            return
+    def _take_last_chunks(self, pieces: list[bytes], rest: bytes) -> None:
         self._whole = True
         if pieces:
             self._taker.took(b"".join(pieces))
         if self.state is _CHUNKED:
-            self._end(chunks.rest)
+            self._end(rest)
 
     def _end(self, rest: bytes) -> None:
         """The message is whole: decide whether the connection may be used again."""

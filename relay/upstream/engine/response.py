@@ -135,7 +135,7 @@ class EngineResponse:
         if not self._paused:
             self._watch_idle()
         if self._pieces:
-            self._feed(transcoder, self._body())
+            self.took(self._body())
         if self._result is not None:
             if self._connection is None:
                 self._finish_clean(transcoder)
@@ -173,12 +173,20 @@ class EngineResponse:
 
     def took(self, data: bytes) -> None:
         """A piece of the body."""
-        transcoder = self._transcoder
+        idle, transcoder = self._idle, self._transcoder
+        if idle is not None:
+            idle.touch()
         if transcoder is not None:
-            self._feed(transcoder, data)
+            try:
+                out = transcoder.feed(data)
+            except UpstreamError as error:
+                self._fail(error)
+                return
+            if out and self._sink is not None:
+                self._sink.write(out)
+            if transcoder.done or transcoder.error is not None:
+                self._finish()
             return
-        if self._idle is not None:
-            self._idle.touch()
         self._size += len(data)
         self._pieces.append(data)
         if self._size > self._limit:
@@ -224,20 +232,6 @@ class EngineResponse:
             self._connection.cut()
 
     # ── streaming ─────────────────────────────────────────────────────────────────────
-
-    def _feed(self, transcoder: Transcoder, data: bytes) -> None:
-        idle, sink = self._idle, self._sink
-        if idle is not None:
-            idle.touch()
-        try:
-            out = transcoder.feed(data)
-        except UpstreamError as error:
-            self._fail(error)
-            return
-        if out and sink is not None:
-            sink.write(out)
-        if transcoder.done or transcoder.error is not None:
-            self._finish()
 
     def _finish_clean(self, transcoder: Transcoder) -> None:
         """The body has ended cleanly."""

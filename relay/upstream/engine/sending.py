@@ -249,16 +249,12 @@ class Sending:
 
 def _admit(head: ResponseHead) -> tuple[str, Headers]:
     """Judge a head: why it is refused, or "", and the fields that the caller may see."""
-    fields, refusal, seen = head.fields, "", False
-    for name, value in fields:
-        if name in _LEFT_OUT:
-            seen = True
-            if name == b"content-encoding" and any(
-                coding.strip().lower() not in _CODINGS for coding in value.split(b",")
-            ):
-                refusal = "The provider's answer is compressed, which relay did not ask for."
+    fields, refusal = head.fields, ""
+    if not _LEFT_OUT.isdisjoint(dict(fields)):
+        codings = b",".join(value for name, value in fields if name == b"content-encoding")
+        if any(coding.strip().lower() not in _CODINGS for coding in codings.split(b",")):
+            refusal = "The provider's answer is compressed, which relay did not ask for."
+        fields = tuple(field for field in fields if field[0] not in _LEFT_OUT)
     if 300 <= head.status <= 399:
         refusal = "The provider answered with a redirect, which relay does not follow."
-    if seen:
-        fields = tuple(field for field in fields if field[0] not in _LEFT_OUT)
     return refusal, fields
