@@ -102,6 +102,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
         headers: the request's header fields.
         content_type: the ``Content-Type`` value, "" if absent.
         body: the bytes, or a spooled upload.
+        key: who calls, where that was known before the body was read; else None.
         fields: multipart only: the text fields that relay itself reads (``model``, ``stream``), by name, else empty.
         client: the peer's address for logs.
         credential: the key that the client sent, in whichever style, or None.
@@ -117,6 +118,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     client: str
     credential: Secret | None
     received: float
+    key: KeyInfo | None = None
     fields: Mapping[str, FormField] = msgspec.field(default_factory=dict)
 
     def header(self, name: bytes) -> bytes | None:

@@ -85,6 +85,18 @@ class Gateway:
         sink.on_gone(done.cancel)
         return done.addBoth(self._settle, running, sink)
 
+    def identify(self, credential: Secret | None) -> KeyInfo | None:
+        """The owner of a key, before a request's body is read; None where that takes a while.
+
+        Raises:
+            Unauthenticated: it is none of relay's, or there is none.
+        """
+        found = self._keys.lookup(credential)
+        if isinstance(found, Deferred):
+            found.addErrback(lambda _: None)  # the exchange asks again, and waits
+            return None
+        return found
+
     def authenticate(self, credential: Secret | None) -> Deferred[KeyInfo]:
         """The owner of a key; fails with `Unauthenticated`."""
         return Deferred.fromCoroutine(self._owner(credential))
@@ -131,7 +143,7 @@ class Gateway:
         try:
             if self.draining:
                 raise _draining()
-            running.key = await self._owner(running.request.credential)
+            running.key = running.request.key or await self._owner(running.request.credential)
             planned = self._planner.plan(running)
             await self._attempt(running, planned, sink)
         except (CancelledError, RelayError) as error:
