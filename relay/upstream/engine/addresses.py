@@ -14,6 +14,9 @@ from zope.interface import implementer
 KEEP = 30.0
 """Seconds for which an answer holds; a failure is not kept."""
 
+LOST = 10.0
+"""Seconds after which a question that has not been answered is asked anew; some resolvers lose odd names."""
+
 NAMES = 256
 """Names kept; beyond that, the one looked up first goes."""
 
@@ -58,9 +61,9 @@ class AddressBook:
         if addresses and self._seconds() < until:
             found(addresses)
             return _nothing
-        lookup = self._lookups.get(host)
-        if lookup is None:
-            lookup = self._lookups[host] = _Lookup(lambda result: self._learn(host, result))
+        lookup, now = self._lookups.get(host), self._seconds()
+        if lookup is None or lookup.since + LOST <= now:
+            lookup = self._lookups[host] = _Lookup(now, lambda asked, result: self._learn(host, asked, result))
             lookup.waiting.append(found)
             self._reactor.nameResolver.resolveHostName(lookup, host, transportSemantics="TCP")
         else:
@@ -71,8 +74,9 @@ class AddressBook:
         """None of the addresses was any good: ask anew the next time."""
         self._known.pop(host, None)
 
-    def _learn(self, host: str, addresses: Addresses) -> None:
-        del self._lookups[host]
+    def _learn(self, host: str, lookup: _Lookup, addresses: Addresses) -> None:
+        if self._lookups.get(host) is lookup:
+            del self._lookups[host]
         if addresses:
             self._known[host] = (self._seconds() + KEEP, addresses)
             self._known.move_to_end(host)
@@ -82,9 +86,10 @@ class AddressBook:
 
 @implementer(IResolutionReceiver)
 class _Lookup:
-    """One question to the resolver, and who waits for the answer."""
+    """One question to the resolver, since when it is asked, and who waits for the answer."""
 
-    def __init__(self, learn: Found) -> None:
+    def __init__(self, since: float, learn: Callable[[_Lookup, Addresses], None]) -> None:
+        self.since = since
         self.waiting: list[Found] = []
         self._learn = learn
         self._addresses: dict[str, IAddress] = {}
@@ -105,7 +110,7 @@ class _Lookup:
     def resolutionComplete(self) -> None:
         """That was all."""
         addresses = in_turn(tuple(self._addresses))
-        self._learn(addresses)
+        self._learn(self, addresses)
         waiting, self.waiting = self.waiting, []
         for found in waiting:
             found(addresses)

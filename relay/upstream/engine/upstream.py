@@ -37,7 +37,7 @@ class EngineUpstream:
         wheel: runs all deadlines.
         locate: an origin → where it really is; answers for origins that have no host, such as ``echo``.
         trust: the authorities to trust instead of the platform's, or None.
-        connections: most connections to one origin.
+        connections: most connections to one origin; by default as many as clients may have to relay.
         queue: requests that may wait when an origin has that many.
         idle_seconds: how long an idle connection is kept.
     """
@@ -49,7 +49,7 @@ class EngineUpstream:
         *,
         locate: Callable[[Origin], Origin] = _itself,
         trust: IOpenSSLTrustRoot | None = None,
-        connections: int = 1000,
+        connections: int = 10_000,
         queue: int = 1000,
         idle_seconds: float = 55.0,
     ) -> None:

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from relay.upstream.engine.addresses import KEEP, NAMES, AddressBook, Addresses, in_turn
+from relay.upstream.engine.addresses import KEEP, LOST, NAMES, AddressBook, Addresses, in_turn
 
 
 @implementer(IHostnameResolver)
@@ -103,6 +103,20 @@ class AddressBookTests(SynchronousTestCase):
         self.assertEqual((self.found, other), ([], [("1.1.1.1",)]))
         self.book.find("a", self.found.append)()
         self.assertEqual(self.found, [("1.1.1.1",)])
+
+    def test_lost(self) -> None:
+        """A question that got no answer does not hold up later ones for ever; its late answer is taken, too."""
+        self.book.find("a", self.found.append)
+        self.reactor.advance(LOST - 1)
+        self.book.find("a", self.found.append)
+        self.assertEqual(self.resolver.asked, ["a"])
+        self.reactor.advance(1)
+        self.book.find("a", self.found.append)
+        self.assertEqual(self.resolver.asked, ["a", "a"])
+        self.resolver.answer("1.1.1.1")
+        self.assertEqual(self.found, [("1.1.1.1",)] * 2)
+        self.resolver.answer("2.2.2.2")
+        self.assertEqual(self.found, [("1.1.1.1",)] * 2 + [("2.2.2.2",)])
 
     def test_failure(self) -> None:
         """That a name does not resolve is not kept."""
