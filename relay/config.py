@@ -39,8 +39,8 @@ class Deployment:
         provider: the provider.
         model: the upstream model; "" when the request names none.
         weight: share among the deployments of its route.
-        first: whether it belongs to the first chosen provider (the only one that may
-            receive a client's own key).
+        first: whether it is the first choice for its exchange; a client's own key goes to no
+            other.
     """
 
     name: str
@@ -146,7 +146,7 @@ class Snapshot:
 
     @property
     def first(self) -> Provider:
-        """The first chosen provider: where unknown models and clients' own keys go."""
+        """The first chosen provider: where models go that no other claims."""
         return next(iter(self.providers.values()))
 
     def secrets(self) -> tuple[Secret, ...]:

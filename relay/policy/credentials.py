@@ -47,6 +47,8 @@ def client_credential(headers: Headers) -> Secret | None:
         elif name in _KEY_HEADERS:
             found.add(value.decode("latin-1").strip())
     found.discard("")
+    if not all(key.isascii() and key.isprintable() for key in found):
+        raise Unauthenticated("The key holds characters that no key has; keys are printable ASCII.")
     if len(found) > 1:
         raise Unauthenticated("The request carries two keys that disagree; send one.", code="conflicting_api_keys")
     return Secret(found.pop()) if found else None
@@ -78,11 +80,11 @@ def upstream_credential(
 
     The order: a configured header; the provider's own key; where relay asks clients for
     keys of its own, ``DEFAULT_API_KEY`` and never the client's; else the client's own key,
-    to the first chosen provider only; else ``DEFAULT_API_KEY``.
+    to the first choice for the exchange only; else ``DEFAULT_API_KEY``.
 
     Args:
         provider: the provider that will be called.
-        first: whether it is the first chosen one.
+        first: whether it is the exchange's first choice, not one that it falls back to.
         keys_required: whether client keys are configured.
         client: the key that the client sent.
         default: ``DEFAULT_API_KEY``.

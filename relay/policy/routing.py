@@ -26,8 +26,8 @@ def resolve(snapshot: Snapshot, endpoint: Endpoint, model: str, known: Known) ->
     """
     prefix, slash, rest = model.partition("/")
     if slash and rest and prefix in snapshot.providers:
-        return _deployment(snapshot, snapshot.providers[prefix], rest)
-    return _deployment(snapshot, _provider(snapshot, endpoint, model, known), model)
+        return _deployment(snapshot.providers[prefix], rest)
+    return _deployment(_provider(snapshot, endpoint, model, known), model)
 
 
 def _provider(snapshot: Snapshot, endpoint: Endpoint, model: str, known: Known) -> Provider:
@@ -41,10 +41,10 @@ def _provider(snapshot: Snapshot, endpoint: Endpoint, model: str, known: Known) 
     return snapshot.first
 
 
-def _deployment(snapshot: Snapshot, provider: Provider, model: str) -> Deployment:
+def _deployment(provider: Provider, model: str) -> Deployment:
     upstream = provider.upstream_model(model)
     name = f"{provider.name}/{upstream}" if upstream else provider.name
-    return Deployment(name=name, provider=provider, model=upstream, first=provider is snapshot.first)
+    return Deployment(name=name, provider=provider, model=upstream)
 
 
 def label(provider: Provider, model: str, known: Known) -> str:

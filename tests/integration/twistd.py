@@ -186,11 +186,13 @@ class Twistd:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self._any_port = port is None
         self.port = port or free_port()
         self._out = directory / "stdout.txt"
         self._err = directory / "stderr.txt"
         ends = [f"--http={HTTP}"] if HTTP and not any(each.startswith("--http") for each in arguments) else []
-        self._command = [sys.executable, str(TWISTD), *general, "relay", f"--port={self.port}", *ends, *arguments]
+        self._before = [sys.executable, str(TWISTD), *general, "relay"]
+        self._after = [*ends, *arguments]
         self._environ = environment(environ)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -224,6 +226,10 @@ class Twistd:
         self.launch()
         try:
             wait_until(lambda: self.process.poll() is not None or self.ready(), "twistd answers")
+            if self._any_port and self.process.poll() is not None and "Address already in use" in self.err:
+                self.port = free_port()  # somebody else has taken the first one in the meantime
+                self.launch()
+                wait_until(lambda: self.process.poll() is not None or self.ready(), "twistd answers")
             assert self.process.poll() is None, f"twistd ended with {self.process.returncode}"
         except AssertionError as error:
             self.kill()
@@ -234,7 +240,7 @@ class Twistd:
         """Start without waiting."""
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                self._command,
+                [*self._before, f"--port={self.port}", *self._after],
                 cwd=self.directory,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,

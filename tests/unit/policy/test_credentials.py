@@ -48,6 +48,12 @@ class ClientCredentialTests(SynchronousTestCase):
         self.assertEqual(error.code, "conflicting_api_keys")
         self.assertRaises(Unauthenticated, self.read, (b"x-api-key", b"a"), (b"x-api-key", b"b"))
 
+    def test_keysAreASCII(self) -> None:
+        """What cannot be a key is not passed on in another encoding."""
+        for key in ("schlüssel".encode(), b"k\x01"):
+            error = self.assertRaises(Unauthenticated, self.read, (b"x-api-key", key))
+            self.assertNotIn("sch", str(error))
+
     def test_otherSchemesAreRefused(self) -> None:
         """Basic credentials are no key."""
         error = self.assertRaises(Unauthenticated, self.read, (b"authorization", b"Basic dXNlcjpwYXNz"))

@@ -31,8 +31,8 @@ class ResolveTests(SynchronousTestCase):
     def test_theFirstThatMapsOrListsIt(self) -> None:
         """A mapped name becomes the upstream's; a listed one keeps its own."""
         self.assertEqual(self.where("fast"), ("one", "one-small", True))
-        self.assertEqual(self.where("two-big"), ("two", "two-big", False))
-        self.assertEqual(self.where("org/two"), ("two", "org/two", False))
+        self.assertEqual(self.where("two-big"), ("two", "two-big", True))
+        self.assertEqual(self.where("org/two"), ("two", "org/two", True))
 
     def test_unknownNamesGoToTheFirst(self) -> None:
         """A model that is newer than the file must work."""
@@ -41,7 +41,7 @@ class ResolveTests(SynchronousTestCase):
 
     def test_aPrefixAddressesAProvider(self) -> None:
         """``NAME/model`` wins over every list, and is mapped as the bare name is."""
-        self.assertEqual(self.where("two/fast"), ("two", "fast", False))
+        self.assertEqual(self.where("two/fast"), ("two", "fast", True))
         self.assertEqual(self.where("one/fast"), ("one", "one-small", True))
         self.assertEqual(self.where("other/fast"), ("one", "other/fast", True))
         self.assertEqual(self.where("two/"), ("one", "two/", True))
