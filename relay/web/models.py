@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 
 from relay.config import Snapshot
@@ -26,6 +27,9 @@ from relay.web.seams import Gateway
 
 _LONGEST_SHOWN = 256
 
+PATIENCE = 1.0
+"""Seconds that a list waits for providers; what comes later is there the next time."""
+
 
 class ModelIndex:
     """Finds out which models there are.
@@ -34,9 +38,13 @@ class ModelIndex:
         configuration: what is configured.
         catalog: what the providers list.
         keys: whether clients' keys are relay's own, and so never a provider's.
+        clock: bounds the wait for providers.
     """
 
-    def __init__(self, configuration: IConfiguration, catalog: IModelCatalog, keys: IKeyStore) -> None:
+    def __init__(
+        self, configuration: IConfiguration, catalog: IModelCatalog, keys: IKeyStore, clock: IReactorTime
+    ) -> None:
+        self._clock = clock
         self._configuration = configuration
         self._catalog = catalog
         self._keys = keys
@@ -65,7 +73,9 @@ class ModelIndex:
             )
         except RelayError:
             return succeed(sorted(self._catalog.known(provider)))
-        return self._catalog.models(provider, credential.secret)
+        asked = self._catalog.models(provider, credential.secret)
+        asked.addTimeout(PATIENCE, self._clock)
+        return asked.addErrback(lambda _: sorted(self._catalog.known(provider)))
 
 
 class _ModelLeaf(Leaf):

@@ -227,7 +227,7 @@ def build_site(
     """
     reporter = Reporter(gateway, configuration, reactor, wall)
     door = Door(configuration, keys, DIALECTS, reporter)
-    models = ModelsResource(door, ModelIndex(configuration, catalog, keys), gateway, reporter)
+    models = ModelsResource(door, ModelIndex(configuration, catalog, keys, reactor), gateway, reporter)
     table: dict[str, Guarded] = {
         "/": RootResource(door, (*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics")),
         "/health": HealthResource(door, configuration, introspection),

@@ -186,6 +186,14 @@ class WaitingTests(WebCase):
         self.catalog.asked["p"].callback(["a"])
         self.assertEqual([m["id"] for m in self.connection.reply().json["data"]], ["a", "b", "p/a", "q/b"])
 
+    def test_aMuteProviderDoesNotHold(self) -> None:
+        """A list waits a second for providers; then it shows what is known of them."""
+        self.catalog.asked["p"].callback(["a"])
+        self.server.advance(0.9)
+        self.assertEqual(self.connection.data, b"")
+        self.server.advance(0.2)
+        self.assertEqual([m["id"] for m in self.connection.reply().json["data"]][:2], ["a", "remembered"])
+
     def test_gone(self) -> None:
         """A client that leaves meanwhile does not disturb."""
         self.connection.lose()
