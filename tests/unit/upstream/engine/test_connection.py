@@ -318,9 +318,15 @@ class EndTests(ConnectionCase):
     def test_drainWithTheLastPiece(self) -> None:
         """Where the end has been read already, no deadline is needed."""
         taker = self.ask()
-        taker.on_piece = lambda _: self.connection.drain(1.0)
+        armed: list[int] = []
+
+        def drain(_: bytes) -> None:
+            self.connection.drain(1.0)
+            armed.append(len(self.wheel))
+
+        taker.on_piece = drain
         self.feed(head(200, CHUNKED) + chunk(b"ab") + chunk(b""), 1000)
-        self.assertEqual((self.owner.events, len(self.wheel), taker.story), (["release"], 0, [200, b"ab"]))
+        self.assertEqual((self.owner.events, armed, taker.story), (["release"], [0], [200, b"ab"]))
 
     def test_closeLingers(self) -> None:
         """A peer that does not answer a tidy close is dropped."""
