@@ -25,6 +25,9 @@ _CRLF = b"\r\n"
 _DIGITS = 16
 """Hexadecimal digits of a size, leading zeros included."""
 
+_MANY = 16
+"""Pieces of one read that are joined: as many tiny ones would take many times the room of what they hold."""
+
 _LONGEST_PLAIN = _DIGITS + 2
 """A size line without extensions and its line end."""
 
@@ -103,7 +106,7 @@ class ChunkedBody:
                 break
             else:
                 at = self._take_line(data, at)
-        return pieces
+        return pieces if len(pieces) < _MANY else [b"".join(pieces)]
 
     def _take_line(self, data: bytes, at: int) -> int:
         """Take the line that begins at an offset, or hold it until it is whole; the offset behind what was taken."""

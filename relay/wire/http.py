@@ -172,9 +172,9 @@ def parse_request_head(data: bytes, memo: FieldMemo | None = None) -> RequestHea
         HeadError: it is malformed, ambiguous, or larger than the limits. One answer with its status, then
             close: nothing behind it on the connection can be trusted.
     """
+    if data.startswith(b"\r\n"):
+        data = data[2:]
     lines = _lines(data)
-    if not lines[0]:
-        lines = _lines(data[2:])
     method, target, version = _request_line(lines[0])
     fields, noted = _fields(lines, _NOTED_REQUEST_FIELDS, memo)
     host = noted.get(b"host")

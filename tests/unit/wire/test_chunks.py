@@ -153,6 +153,12 @@ class DecodingTests(SynchronousTestCase):
         self.assertEqual(body.feed(b"fffffffffffffff\r\nab"), [b"ab"])
         self.assertEqual(body.feed(b"cd"), [b"cd"])
 
+    def test_tinyChunksAreJoined(self) -> None:
+        """A body cut into chunks of a byte or two does not become as many objects."""
+        body = ChunkedBody()
+        self.assertEqual(body.feed(b"2\r\nab\r\n" * 5000), [b"ab" * 5000])
+        self.assertEqual(body.feed(b"2\r\nab\r\n2\r\ncd\r\n"), [b"ab", b"cd"])
+
     @given(
         st.lists(st.tuples(st.binary(min_size=1, max_size=300), st.sampled_from([b"", b";a", b';a="b"']))),
         st.sampled_from([b"", b"A: b\r\n"]),

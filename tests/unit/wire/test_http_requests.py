@@ -207,6 +207,10 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     # limits
     "a long request line": (head(b"GET /" + b"a" * FIRST_LINE_LIMIT + b" HTTP/1.1"), 414),
     "a request line that is one byte too long": (head(b"GET /" + b"a" * (FIRST_LINE_LIMIT - 13) + b" HTTP/1.1"), 414),
+    "a long request line behind an empty line": (
+        b"\r\n" + head(b"GET /" + b"a" * FIRST_LINE_LIMIT + b" HTTP/1.1"),
+        414,
+    ),
     "a field that is too large": (get(b"X: " + b"a" * HEAD_LIMIT + b"\r\n"), 431),
     "one field too many": (get(b"X: a\r\n" * FIELD_LIMIT), 431),
     "many fields that are too large together": (get((b"X: " + b"a" * 1000 + b"\r\n") * 66), 431),
@@ -291,7 +295,7 @@ class EndTests(SynchronousTestCase):
         large = get(b"X: " + b"a" * (HEAD_LIMIT - len(get(b"X: \r\n"))) + b"\r\n")
         many = get(b"X: a\r\n" * (FIELD_LIMIT - 1))
         self.assertEqual(len(large), HEAD_LIMIT)
-        for data in (line, large, many, b"\r\n" + line):
+        for data in (line, large, many, b"\r\n" + line, b"\r\n" + many):
             for found in outcomes(data):
                 self.assertIsInstance(found, RequestHead)
 
