@@ -136,14 +136,18 @@ class RelayService(MultiService):
         self._resolution = Resolution(self._reactor, ThreadPool(0, _NAME_THREADS, "names"))
         self._echo = EchoServer(self._reactor, time.time)
         self._wheel = Wheel(self._reactor)
-        self._upstream: IUpstream = (
-            EngineUpstream(self._reactor, self._wheel, locate=self._locate)
-            if self._settings.engine
-            else Upstream(self._reactor, locate=self._locate)
-        )
+        self._upstream, self._http = self._ways_out()
         self._catalog = ModelCatalog(self._reactor, self._upstream, forward.list_request)
         self._keys = StaticKeys(self._configuration)
         self._threads = ThreadPool(0, _SPOOL_THREADS, "spool")
+
+    def _ways_out(self) -> tuple[IUpstream, HTTPClient]:
+        """The way to providers, and the client for calls that are no exchange."""
+        if not self._settings.engine:
+            client = HTTPClient(Agent(self._reactor, connectTimeout=_POST_TIMEOUT))
+            return Upstream(self._reactor, locate=self._locate), client
+        engine = EngineUpstream(self._reactor, self._wheel, locate=self._locate)
+        return engine, engine.client()
 
     def _build_middle(self) -> None:
         self._gateway = Gateway(
@@ -192,8 +196,7 @@ class RelayService(MultiService):
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """Send an envelope of Sentry's; treq keeps a second HTTP stack out of the process."""
-        client = HTTPClient(Agent(self._reactor, connectTimeout=_POST_TIMEOUT))
-        response = await client.post(
+        response = await self._http.post(
             url,
             data=body,
             headers=Headers({name: [value] for name, value in headers.items()}),
