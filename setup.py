@@ -41,6 +41,7 @@ setup(
     extras_require={
         "dev": [
             "coverage>=7.17",
+            "h11>=0.16",
             "hypothesis>=6.170",
             "jsonschema>=4.26",
             "mypy>=2.4",

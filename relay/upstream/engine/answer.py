@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.wire.http import HeadError, ResponseHead, find_head_end, parse_response_head
+from relay.wire.http import FieldMemo, HeadError, ResponseHead, find_head_end, parse_response_head
 
 INTERIM_ANSWERS = 10
 """1xx answers before the final one."""
@@ -17,14 +17,18 @@ class AnswerHead:
 
     What it holds is bounded by the bound on one head; interim answers are dropped.
 
+    Args:
+        memo: field lines that came before, on this connection or others; None remembers none.
+
     Attributes:
         rest: what followed the head that `feed` returned; to be taken away.
         begun: whether a byte has come since `expect`.
     """
 
-    __slots__ = ("_held", "_interim", "_method", "begun", "rest")
+    __slots__ = ("_held", "_interim", "_memo", "_method", "begun", "rest")
 
-    def __init__(self) -> None:
+    def __init__(self, memo: FieldMemo | None = None) -> None:
+        self._memo = memo
         self.begun = False
         self.rest = b""
         self._held: bytearray | None = None
@@ -52,7 +56,7 @@ class AnswerHead:
             seen, buffer = len(held), held
             held += data
         while (end := find_head_end(buffer, seen)) >= 0:
-            head = parse_response_head(bytes(buffer[:end]), self._method)
+            head = parse_response_head(bytes(buffer[:end]), self._method, self._memo)
             seen, buffer = 0, buffer[end:]
             if _FINAL <= head.status <= HIGHEST_STATUS:
                 self._held = None

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.engine.answer import AnswerHead
 from relay.upstream.engine.taker import NOBODY, Break, Taker
-from relay.wire.http import ChunkedBody, Framing, FramingError, HeadError, ResponseHead
+from relay.wire.http import ChunkedBody, FieldMemo, Framing, FramingError, HeadError, ResponseHead
 
 LINGER = 5.0
 """Seconds that a connection may take to close tidily before it is aborted."""
@@ -80,6 +80,7 @@ class Connection:
         home: takes it back.
         opened: told when it stands; for TLS that is when the certificate is good.
         secure: whether TLS is on top.
+        memo: field lines of answers that came before.
 
     Attributes:
         state: where it stands.
@@ -107,7 +108,9 @@ class Connection:
         "transport",
     )
 
-    def __init__(self, wheel: Wheel, home: Home, opened: Opened, *, secure: bool) -> None:
+    def __init__(
+        self, wheel: Wheel, home: Home, opened: Opened, *, secure: bool, memo: FieldMemo | None = None
+    ) -> None:
         self.state = _OPENING
         self.reused = False
         self.transport: Any = None
@@ -116,7 +119,7 @@ class Connection:
         self._opened: Opened | None = opened
         self._secure = secure
         self._taker: Taker = NOBODY
-        self._head = AnswerHead()
+        self._head = AnswerHead(memo)
         self._chunks: ChunkedBody | None = None
         self._left = 0  # bytes of a body of known length that are to come
         self._keep = False

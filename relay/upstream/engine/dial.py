@@ -22,6 +22,7 @@ from relay.runtime.trust import Peer, Trust
 from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.engine.addresses import AddressBook, Addresses
 from relay.upstream.engine.connection import Connection, Home, Opened
+from relay.wire.http import FieldMemo
 
 STAGGER = 0.25
 """Seconds that an address is given before the next one is tried beside it (RFC 8305, section 5)."""
@@ -79,6 +80,7 @@ class Dialer:
         self.wheel = wheel
         self.secure = secure
         self.book = AddressBook(reactor, reactor.seconds)
+        self.memo = FieldMemo()
 
     def dial(self, origin: Origin, home: Home, opened: Opened) -> Dial:
         """Begin to open a connection.
@@ -143,7 +145,11 @@ class Dial:
         """TCP stands: make a connection, and the protocol that is next to TCP, which maybe does TLS."""
         secure = self._origin.scheme == "https"
         connection = Connection(
-            self._dialer.wheel, self._home, lambda result: self._ended(attempt, result), secure=secure
+            self._dialer.wheel,
+            self._home,
+            lambda result: self._ended(attempt, result),
+            secure=secure,
+            memo=self._dialer.memo,
         )
         if secure:
             return connection, self._dialer.secure(self._origin, _Ready(connection)).buildProtocol(addr)
