@@ -190,7 +190,7 @@ class EngineChannel(Line):
                 or length > len(rest)
                 or not site.reception.takes_whole(length, request.content_type, encoding)
             ):
-                return self._begin_body(request, encoding, rest)
+                return self._begin_body(request, head, encoding, rest)
         except RelayError as error:
             if length is None or length > len(rest):
                 self._refuse(error)
@@ -213,13 +213,13 @@ class EngineChannel(Line):
 
     # ── bodies ────────────────────────────────────────────────────────────────────────
 
-    def _begin_body(self, request: EngineRequest, encoding: str, rest: bytes) -> bytes:
+    def _begin_body(self, request: EngineRequest, head: RequestHead, encoding: str, rest: bytes) -> bytes:
         """Receive a body that is not here yet, or is more than its bytes.
 
         Raises:
             RelayError: it is not wanted.
         """
-        head, site = request.head, self.site
+        site = self.site
         receiver = BodyReceiver(site.reception, pause=self._pause, resume=self._resume, failed=self._refuse)
         receiver.begin(head.length, request.content_type, encoding)
         self._intake = Intake(receiver, head.length)
@@ -298,7 +298,7 @@ class EngineChannel(Line):
         if not self.keep:
             return _CLOSE
         request = self._request
-        return _KEEP_ALIVE if request is not None and request.head.version != (1, 1) else b""
+        return _KEEP_ALIVE if request is not None and request.version != (1, 1) else b""
 
     def answered(self) -> None:
         """The whole answer is written: go on to the next request when it is sent, too."""

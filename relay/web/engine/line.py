@@ -40,6 +40,7 @@ class Line(ABC):
         "_paused",
         "_stall",
         "_state",
+        "_watching",
         "is_full",
         "keep",
         "local",
@@ -58,6 +59,7 @@ class Line(ABC):
         self._state = IDLE
         self._pace: Pace | None = None
         self._paused = False  # whether reading is
+        self._watching = False  # whether the transport tells of its buffer
         self._half_closes = False  # whether the transport can close the way to the client alone
         self._deadline: Deadline | None = None  # of a head, a body, or a farewell
         self._stall: Deadline | None = None  # of a client that does not read
@@ -70,7 +72,17 @@ class Line(ABC):
             transport.setTcpNoDelay(True)
             self._half_closes = not ISSLTransport.providedBy(capable)
         self.peer, self.local = host_of(transport.getPeer()), host_of(transport.getHost())
-        transport.registerProducer(self, True)
+        self._watch()
+
+    def _watch(self) -> None:
+        self._watching = True
+        self.transport.registerProducer(self, True)
+
+    def _unwatch(self) -> None:
+        """A transport that tells of its buffer would not close while that is full."""
+        if self._watching:
+            self._watching = False
+            self.transport.unregisterProducer()
 
     def _move(self, state: State) -> None:
         if state not in MOVES[self._state]:
@@ -118,14 +130,14 @@ class Line(ABC):
 
     def lend(self, producer: IProducer) -> None:
         """Let the transport pull from a producer."""
-        self.transport.unregisterProducer()
+        self._unwatch()
         self.transport.registerProducer(producer, False)
 
     def take_back(self) -> None:
         """Undo `lend`."""
         if self._state < CLOSING:
             self.transport.unregisterProducer()
-            self.transport.registerProducer(self, True)
+            self._watch()
 
     # ── reading ───────────────────────────────────────────────────────────────────────
 
@@ -154,7 +166,7 @@ class Line(ABC):
         self._stop_deadline()
         if self._stall is None:
             self._stall = self.site.wheel.arm(self.site.connections.timeouts.write, self.abort)
-        self.transport.unregisterProducer()
+        self._unwatch()
         self.transport.loseConnection()
 
     def _linger(self, seconds: float) -> None:
@@ -170,7 +182,7 @@ class Line(ABC):
         if self._deadline is None:
             self.close()
         elif self._half_closes:
-            self.transport.unregisterProducer()
+            self._unwatch()
             self.transport.loseWriteConnection()
 
     @abstractmethod

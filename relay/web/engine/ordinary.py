@@ -70,6 +70,8 @@ class OrdinaryChannel:
         if streaming:
             self._producer = cast("IPushProducer", producer)
             self._connection.pace(self)
+            if self._connection.is_full:
+                self.full()
         else:
             self._pulled = True
             self._connection.lend(producer)

@@ -23,11 +23,15 @@ from relay.interfaces import ISink
 from relay.web.engine.heads import FIXED, OWN, lines
 from relay.web.engine.ordinary import OrdinaryChannel
 from relay.web.engine.sink import EngineSink
+from relay.web.engine.states import Transport
 from relay.web.request import BODILESS, RelayRequest
 from relay.wire.http import RequestHead
 
 if TYPE_CHECKING:
     from relay.web.engine.channel import EngineChannel
+
+
+_NOTHING = RelayRequest.received
 
 
 class EngineRequest(RelayRequest):
@@ -43,36 +47,74 @@ class EngineRequest(RelayRequest):
 
     Attributes:
         connection: None once the answer has ended or the client has left.
+        version: the client's, (1, 0) or (1, 1).
         startedWriting: whether the head of the answer is underway.
         fixed: answer fields that are not the resource's to set.
     """
 
+    __slots__ = (
+        "_disconnected",
+        "_greeting",
+        "_host",
+        "_line",
+        "_named",
+        "_ordinary",
+        "_unique",
+        "_waiting",
+        "arrived",
+        "connection",
+        "content_type",
+        "credential",
+        "finished",
+        "fixed",
+        "guarded",
+        "headers",
+        "id",
+        "key",
+        "local",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "received",
+        "resource",
+        "settled",
+        "site",
+        "startedWriting",
+        "uri",
+        "version",
+    )
+    # Twisted's classes give each instance a dictionary. What every request has stays out of it: Python shares
+    # the keys of such dictionaries only between instances whose first attributes were the same.
+
     queued = False
     connection: EngineChannel | None
-    fixed: Set[bytes] = FIXED
     _parsePOSTFormSubmission = False
-    _greeting = b""
-    _waiting: list[Deferred[None]] | None = None
-    _named: dict[bytes, bytes] | None = None  # the first value of each field
-    _unique = True
 
     def __init__(self, connection: EngineChannel, head: RequestHead) -> None:
         # Twisted's own would make all that is made lazily below.
-        self.connection = connection
-        self.site = connection.site
-        self.peer, self.local = connection.peer, connection.local
-        self.head = head
-        self.method = head.method
-        self.headers = head.fields
+        self.connection = self._line = connection
+        self.site, self.peer, self.local = connection.site, connection.peer, connection.local
+        self.method, self.uri, self.version = head.method, head.target, head.version
         self.path, _, self.query = head.target.partition(b"?")
+        self.headers, self._host = head.fields, head.host
+        self.resource = self.guarded = self.credential = self.key = None
+        self.settled = self._disconnected = False
+        self.startedWriting = self.finished = 0
+        self.received = _NOTHING
+        self.fixed: Set[bytes] = FIXED
+        self._greeting = b""
+        self._named: dict[bytes, bytes] | None = None  # the first value of each field
+        self._unique = True
+        self._ordinary: OrdinaryChannel | None = None
+        self._waiting: list[Deferred[None]] | None = None
 
     # ── the request, as relay reads it ────────────────────────────────────────────────
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The host that the client named; none is fine in HTTP/1.0."""
-        host = self.head.host
-        return (host.decode("latin-1"),) if host else ()
+        return (self._host.decode("latin-1"),) if self._host else ()
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field given in lower case, or None."""
@@ -131,8 +173,9 @@ class EngineRequest(RelayRequest):
         self.ended()
 
     def sink(self) -> ISink:
-        """A sink straight onto the connection."""
+        """A sink straight onto the connection. What the head said is the exchange's from now on."""
         self._named = None
+        self.headers = ()
         return EngineSink(self)
 
     def abort(self) -> None:
@@ -159,8 +202,9 @@ class EngineRequest(RelayRequest):
             waiting.errback(reason)
 
     def _release(self) -> None:
-        """Give back a spooled upload."""
-        if self.received is not RelayRequest.received:
+        """Let go of what only a running answer needs."""
+        self._ordinary = None
+        if self.received is not _NOTHING:
             self.received.close()
 
     def _told(self) -> list[Deferred[None]]:
@@ -184,30 +228,21 @@ class EngineRequest(RelayRequest):
         self.ended()
 
     @property
-    def _open(self) -> EngineChannel:
-        if self.connection is None:
-            raise RuntimeError("The answer has ended, or the client has left.")
-        return self.connection
-
-    @cached_property
-    def channel(self) -> OrdinaryChannel:
-        """The connection, in the form in which Twisted's ``Request`` writes to it."""
-        return OrdinaryChannel(self, self._open)
+    def channel(self) -> OrdinaryChannel | None:
+        """The connection, in the form in which Twisted's ``Request`` writes to it; None when the answer is over."""
+        if self._ordinary is None and self.connection is not None:
+            self._ordinary = OrdinaryChannel(self, self.connection)
+        return self._ordinary
 
     @property
-    def transport(self) -> object:
-        """The transport; None when the answer is over."""
-        return self.connection.transport if self.connection is not None else None
-
-    @property
-    def uri(self) -> bytes:
-        """The target as it came."""
-        return self.head.target
+    def transport(self) -> Transport:
+        """Where it came."""
+        return self._line.transport
 
     @property
     def clientproto(self) -> bytes:
         """The client's version."""
-        return b"HTTP/%d.%d" % self.head.version
+        return b"HTTP/%d.%d" % self.version
 
     @cached_property
     def prepath(self) -> list[bytes]:
@@ -247,13 +282,13 @@ class EngineRequest(RelayRequest):
     @cached_property
     def client(self) -> IAddress:
         """The client's address."""
-        address: IAddress = self._open.transport.getPeer()
+        address: IAddress = self._line.transport.getPeer()
         return address
 
     @cached_property
     def host(self) -> IAddress:
         """The address that the client connected to."""
-        address: IAddress = self._open.transport.getHost()
+        address: IAddress = self._line.transport.getHost()
         return address
 
     @cached_property

@@ -91,7 +91,7 @@ class EngineSink:
             self._mute = True
         elif length is not None:
             self._left = length
-        elif request.head.version == (1, 1):
+        elif request.version == (1, 1):
             self._chunked = True
             fields += b"transfer-encoding: chunked\r\n"
         else:

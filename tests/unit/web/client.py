@@ -139,8 +139,8 @@ def parse(data: bytes, *, head: bool = False) -> Reply:
 class Connection:
     """One connection to a site."""
 
-    def __init__(self, site: RelaySite, local: IAddress) -> None:
-        self.transport = StringTransport(local, IPv4Address("TCP", "192.0.2.7", 50000))
+    def __init__(self, site: RelaySite, local: IAddress, transport: StringTransport | None = None) -> None:
+        self.transport = transport or StringTransport(local, IPv4Address("TCP", "192.0.2.7", 50000))
         self.channel = site.buildProtocol(None)
         self.channel.makeConnection(self.transport)
 
