@@ -160,8 +160,7 @@ class LeanTLS:
         except SSL.Error:
             self._fail(Failure())
         else:
-            if self._phase is _HANDSHAKE:  # choosing a certificate by server name may have ended it
-                self._open()
+            self._open()
 
     def _open(self) -> None:
         self._phase = _OPEN
@@ -316,7 +315,6 @@ class LeanTLS:
     def _leave(self) -> None:
         self._phase = _OVER
         self.disconnecting = True
-        self._held.clear()
         # else OpenSSL takes the session, which is good, for one that was broken off
         self._connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
 
@@ -336,7 +334,6 @@ class LeanTLS:
         shaking = self._phase is _HANDSHAKE
         self._phase = _OVER
         self.disconnecting = True
-        self._held.clear()
         self._reason = self._reason or reason
         self._send_waiting()
         self._stop_producer()

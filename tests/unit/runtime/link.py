@@ -27,6 +27,7 @@ class Ending:
     Attributes:
         protocol: what is at this end.
         out: written, and not moved yet.
+        writes: how often that was asked for.
         paused: whether the protocol wants nothing more for now.
         room: bytes in ``out`` above which a push producer is paused.
         calls: what was asked for, except for writes.
@@ -36,6 +37,7 @@ class Ending:
     def __init__(self, protocol: Any) -> None:
         self.protocol = protocol
         self.out = b""
+        self.writes = 0
         self.paused = False
         self.room = 65536
         self.calls: list[str] = []
@@ -45,6 +47,7 @@ class Ending:
         self.streaming = self.producer_paused = False
 
     def write(self, data: bytes) -> None:
+        self.writes += 1
         if self.lost is None and not self.aborted:
             self.out += data
             if self.producer is not None and self.streaming and len(self.out) > self.room:

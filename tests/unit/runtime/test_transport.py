@@ -328,6 +328,14 @@ class EagerTests(SynchronousTestCase):
             self.turn()
         self.assertEqual((producer.told, self.socket.sent), (["resume"] * 4, b"onetwothree"))
 
+    def test_writesBehindAPullProducer(self) -> None:
+        """What is written when a pull producer is done comes behind its last piece."""
+        self.transport.registerProducer(Tap(self.transport, [b"one "]), False)
+        self.transport.unregisterProducer()
+        self.transport.write(b"two")
+        self.turn()
+        self.assertEqual(self.socket.sent, b"one two")
+
     def test_producerIsStopped(self) -> None:
         """A producer hears of the end, and what it writes then is nothing."""
         producer = Tap()

@@ -127,6 +127,21 @@ class WheelTests(SynchronousTestCase):
         self.clock.advance(TICK)
         self.assertEqual(self.rung, ["second"])
 
+    def test_armsWhileRingingAtTheEdge(self) -> None:
+        """That holds, too, where dividing the time by the tick rounds down."""
+        clock = Clock()
+        wheel = Wheel(clock, 0.1)
+        self.assertLess(43 * 0.1 / 0.1, 43)
+
+        def again() -> None:
+            self.rung.append("it")
+            if len(self.rung) < 5:
+                wheel.arm(0, again)
+
+        wheel.arm(4.25, again)
+        clock.advance(43 * 0.1)
+        self.assertEqual(self.rung, ["it"])
+
     def test_cancelsOthersWhileRinging(self) -> None:
         """Of two deadlines of one tick that cancel each other, exactly one fires."""
         pair: list[Deadline] = []
