@@ -1,4 +1,4 @@
-"""Where relay's time goes: samples of its stack, added up by layer and by function.
+"""Where relay's time goes: samples of its stack, added up by layer, by function, and with all that a function calls.
 
 py-spy looks from outside and costs the measured process next to nothing. Without it
 cProfile runs inside, whose own cost falls on small functions: then shares mislead.
@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,22 @@ RATE = 500
 MOST = 30
 """Functions shown."""
 
+
+@dataclass
+class Found:
+    """What was seen, in samples or microseconds.
+
+    Attributes:
+        layers: time in each layer's own code.
+        functions: time in each function's own code.
+        within: time in each of relay's functions and all that it called.
+    """
+
+    layers: Counter[str] = field(default_factory=Counter)
+    functions: Counter[str] = field(default_factory=Counter)
+    within: Counter[str] = field(default_factory=Counter)
+
+
 Function = tuple[str, int, str]
 """File, line, name."""
 
@@ -51,14 +67,14 @@ _FRAME = re.compile(r"(.*) \((.*):(\d+)\)")
 
 
 def main(scenarios: Sequence[Scenario], nice: int) -> int:
-    """Profile relay under each scenario and print two tables for each."""
+    """Profile relay under each scenario and print what was found."""
     spy = sampler()
     if spy is None:
         print("py-spy is not installed (benchmarks/run setup py-spy); cProfile distorts\n")
     with measuring.mock(nice) as bench:
         for scenario in scenarios:
-            sample, layers, functions = _sampled(spy, bench, scenario) if spy else _traced(bench, scenario)
-            for table in tables(sample, scenario, layers, functions):
+            sample, found = _sampled(spy, bench, scenario) if spy else _traced(bench, scenario)
+            for table in tables(sample, scenario, found):
                 print(f"{report.plain(table)}\n")
     return 0
 
@@ -74,11 +90,15 @@ def install() -> None:
     pip_install("py-spy", "py-spy")
 
 
-def tables(sample: Sample, scenario: Scenario, layers: Counter[str], functions: Counter[str]) -> list[Table]:
-    """Shares of the stack's samples as CPU microseconds per request or chunk."""
+def tables(sample: Sample, scenario: Scenario, found: Found) -> list[Table]:
+    """Shares of what was seen as CPU microseconds per request or chunk."""
     made = []
-    for title, counted in (("layer", layers), ("function", functions)):
-        total = counted.total() or 1
+    total = found.layers.total() or 1
+    for title, counted in (
+        ("layer", found.layers),
+        ("function", found.functions),
+        ("function of relay with all that it calls", found.within),
+    ):
         rows = [(title, f"µs/{scenario.unit}", "share")]
         for name, count in counted.most_common(MOST):
             share = count / total
@@ -91,7 +111,7 @@ def tables(sample: Sample, scenario: Scenario, layers: Counter[str], functions: 
 # ── py-spy ────────────────────────────────────────────────────────────────────────────
 
 
-def _sampled(spy: str, bench: Bench, scenario: Scenario) -> tuple[Sample, Counter[str], Counter[str]]:
+def _sampled(spy: str, bench: Bench, scenario: Scenario) -> tuple[Sample, Found]:
     """Measure undisturbed first, then look at the stacks under the same load."""
     stacks = Path(tempfile.mkdtemp()) / "stacks"
     seconds = scenario.ramp + WARM + SECONDS * scenario.stretch
@@ -102,33 +122,39 @@ def _sampled(spy: str, bench: Bench, scenario: Scenario) -> tuple[Sample, Counte
         watching = processes.start(command, processes.cpus()[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         measuring.measure(started, scenario, Load(SECONDS, WARM))
         watching.wait(60)
-    layers, functions = attribute(stacks.read_text("utf-8").splitlines())
+    found = attribute(stacks.read_text("utf-8").splitlines())
     shutil.rmtree(stacks.parent)
-    return sample, layers, functions
+    return sample, found
 
 
-def attribute(lines: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
-    """Self time by layer and by function, from collapsed stacks with full paths.
+def attribute(lines: Iterable[str]) -> Found:
+    """What collapsed stacks with full paths tell, in samples.
 
     A frame of the standard library counts for the frame of relay or Twisted that called it;
     a line that makes a system call counts for the kernel.
     """
-    layers: Counter[str] = Counter()
-    functions: Counter[str] = Counter()
+    found = Found()
     for line in lines:
         stack, _, count = line.rpartition(" ")
-        for frame in reversed(stack.split(";")):
-            found = _FRAME.fullmatch(frame)
-            layer = layer_of(found[2]) if found else None
-            if found is None or layer is None:
-                continue
-            kernel = _system_call(found) if layer in _NEAR_THE_KERNEL else None
-            layers[f"kernel: {kernel}" if kernel else layer] += int(count)
-            functions[f"{found[1]} ({_short(found[2])})"] += int(count)
-            break
+        frames = [frame for frame in map(_FRAME.fullmatch, stack.split(";")) if frame and layer_of(frame[2])]
+        for name in {_named(frame) for frame in frames if _is_relay(frame[2])}:
+            found.within[name] += int(count)
+        if frames:
+            layer = layer_of(frames[-1][2]) or "other"
+            kernel = _system_call(frames[-1]) if layer in _NEAR_THE_KERNEL else None
+            found.layers[f"kernel: {kernel}" if kernel else layer] += int(count)
+            found.functions[_named(frames[-1])] += int(count)
         else:
-            layers["other"] += int(count)
-    return layers, functions
+            found.layers["other"] += int(count)
+    return found
+
+
+def _named(frame: re.Match[str]) -> str:
+    return f"{frame[1]} ({_short(frame[2])})"
+
+
+def _is_relay(path: str) -> bool:
+    return Path(path).is_relative_to(CHECKOUT / "relay")
 
 
 def _system_call(frame: re.Match[str]) -> str | None:
@@ -140,7 +166,7 @@ def _system_call(frame: re.Match[str]) -> str | None:
 def layer_of(path: str) -> str | None:
     """The layer that a source file belongs to; None for libraries that work for whoever calls them."""
     file = Path(path)
-    if file.is_relative_to(CHECKOUT / "relay"):
+    if _is_relay(path):
         name = file.relative_to(CHECKOUT / "relay").with_suffix("").parts[0]
         return "gateway" if name in _MIDDLE else name
     for library in ("twisted", "treq", "prometheus_client"):
@@ -157,7 +183,7 @@ def _short(path: str) -> str:
 # ── cProfile ──────────────────────────────────────────────────────────────────────────
 
 
-def _traced(bench: Bench, scenario: Scenario) -> tuple[Sample, Counter[str], Counter[str]]:
+def _traced(bench: Bench, scenario: Scenario) -> tuple[Sample, Found]:
     statistics = Path(tempfile.mkdtemp()) / "statistics"
 
     def start(site: Site, profile: str) -> Launch:
@@ -169,23 +195,25 @@ def _traced(bench: Bench, scenario: Scenario) -> tuple[Sample, Counter[str], Cou
     profiled = replace(RELAY, launch=functools.partial(start, profile=str(statistics)))
     with measuring.running(profiled, bench) as started:
         measuring.measure(started, scenario, Load(SECONDS, WARM))
-    layers, functions = add_up(vars(pstats.Stats(str(statistics)))["stats"])
+    found = add_up(vars(pstats.Stats(str(statistics)))["stats"])
     shutil.rmtree(statistics.parent)
-    return sample, layers, functions
+    return sample, found
 
 
-def add_up(profiles: Mapping[Function, Sequence[Any]]) -> tuple[Counter[str], Counter[str]]:
-    """Self time by layer and by function, microseconds, from cProfile's figures.
+def add_up(profiles: Mapping[Function, Sequence[Any]]) -> Found:
+    """What cProfile's figures tell, in microseconds.
 
     Args:
         profiles: calls, calls without recursion, seconds in itself, seconds with what it called, callers.
     """
-    layers: Counter[str] = Counter()
-    functions: Counter[str] = Counter()
+    found = Found()
     for (path, _, name), profile in profiles.items():
         call = _METHOD.fullmatch(name)
         layer = f"kernel: {call[1]}" if call else layer_of(path) or "other"
         spent = round(profile[2] * 1e6)
-        layers[layer] += spent
-        functions[name if path == "~" else f"{name} ({_short(path)})"] += spent
-    return layers, functions
+        shown = name if path == "~" else f"{name} ({_short(path)})"
+        found.layers[layer] += spent
+        found.functions[shown] += spent
+        if _is_relay(path):
+            found.within[shown] += round(profile[3] * 1e6)
+    return found

@@ -157,17 +157,18 @@ class ProfileTests(SynchronousTestCase):
             f"plan ({relay}/planning.py:1);read ({relay}/dialects/request.py:1);loads ({library}/json/decoder.py:1) 4",
             "run (/x/twisted/internet/base.py:1) 2",
         ]
-        layers, functions = profiling.attribute(lines)
-        self.assertEqual(layers, {"gateway": 3, "dialects": 4, "twisted": 2})
-        self.assertEqual(functions["read (relay/dialects/request.py)"], 4)
+        found = profiling.attribute(lines)
+        self.assertEqual(found.layers, {"gateway": 3, "dialects": 4, "twisted": 2})
+        self.assertEqual(found.functions["read (relay/dialects/request.py)"], 4)
+        self.assertEqual(found.within["plan (relay/planning.py)"], 7)
 
     def test_systemCalls(self) -> None:
         """A line that makes a system call counts for the kernel, not for the layer that it stands in."""
         path = CHECKOUT / "relay" / "runtime" / "transport.py"
         lines = path.read_text("utf-8").splitlines()
         number = next(number for number, line in enumerate(lines, 1) if ".socket.recv(" in line)
-        layers, _ = profiling.attribute([f"doRead ({path}:{number}) 5", f"doRead ({path}:1) 1"])
-        self.assertEqual(layers, {"kernel: recv": 5, "runtime": 1})
+        found = profiling.attribute([f"doRead ({path}:{number}) 5", f"doRead ({path}:1) 1"])
+        self.assertEqual(found.layers, {"kernel: recv": 5, "runtime": 1})
 
 
 class MicroTests(SynchronousTestCase):
