@@ -11,6 +11,8 @@ from relay.provider import Auth, AuthScheme, Provider
 from relay.secret import Secret
 
 _KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+KEY_FIELDS = (b"authorization", *_KEY_HEADERS)
+"""Every field in which a client may send its key."""
 
 
 @attrs.frozen

@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from relay.endpoints import BodyKind, Endpoint
 from relay.errors import UnsupportedMedia
 from relay.exchange import ClientRequest
-from relay.policy.credentials import client_credential
 from relay.web.base import Door, Guarded
 from relay.web.request import RelayRequest
 from relay.web.seams import Gateway
@@ -51,7 +50,7 @@ class DialectResource(Guarded):
             super().admit(request)
             return
         check_media(self._served.body, request.content_type)
-        request.credential = client_credential(request.headers)
+        request.credential = request.sent_key()
         request.key = self._gateway.identify(request.credential)
 
     def serve(self, request: RelayRequest) -> Deferred[None]:

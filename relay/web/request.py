@@ -19,6 +19,7 @@ from twisted.web.server import Request
 from relay.errors import RelayError
 from relay.exchange import Headers, KeyInfo
 from relay.interfaces import ISink
+from relay.policy.credentials import client_credential
 from relay.secret import Secret
 from relay.web.body import Received
 
@@ -154,6 +155,14 @@ class RelayRequest(Request, ABC):
     def joined(self, name: bytes) -> str:
         """All values of a field given in lower case as one, "" if absent."""
         return ", ".join(self.values(name))
+
+    def sent_key(self) -> Secret | None:
+        """The key that the client sent, in whichever style, or None.
+
+        Raises:
+            Unauthenticated: two keys disagree, or it is none.
+        """
+        return client_credential(self.headers)
 
     # ── the answer ────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IProducer, IPushProducer, ISSLTransport, ITCPTransport
 from zope.interface import implementer
 
+from relay.exchange import Headers
 from relay.runtime.wheel import Deadline
+from relay.secret import Secret
 from relay.web.engine.states import CLOSING, IDLE, LINGERING, LOST, MOVES, Pace, State, Transport
 from relay.web.request import host_of
 
@@ -31,6 +33,8 @@ class Line(ABC):
         is_full: whether the transport's buffer is; writers wait for it to be empty.
         peer: the client's address, "" on a Unix socket.
         local: the address that it connected to, "" on a Unix socket.
+        key: the key that the client sent last, or None.
+        key_fields: the fields in which it was.
     """
 
     __slots__ = (
@@ -43,6 +47,8 @@ class Line(ABC):
         "_watching",
         "is_full",
         "keep",
+        "key",
+        "key_fields",
         "local",
         "peer",
         "site",
@@ -56,6 +62,8 @@ class Line(ABC):
         self.site = site
         self.keep = True
         self.is_full = False
+        self.key: Secret | None = None
+        self.key_fields: Headers = ()
         self._state = IDLE
         self._pace: Pace | None = None
         self._paused = False  # whether reading is

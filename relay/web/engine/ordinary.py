@@ -47,15 +47,7 @@ class OrdinaryChannel:
             self._connection.keep = False
         fields = tuple((name.lower(), value) for name, values in headers.getAllRawHeaders() for value in values)
         coding = b"transfer-encoding: chunked\r\n" if request.chunked else b""
-        self.transport.write(
-            b"%b%b%b%b\r\n"
-            % (
-                request.opening(int(code)),
-                lines(fields, request.fixed)[0],
-                coding,
-                self._connection.persistence(),
-            )
-        )
+        self.transport.write(request.head(int(code), lines(fields, request.fixed)[0] + coding))
 
     def write(self, data: bytes) -> None:
         """Write a piece of the body, framed already."""

@@ -20,6 +20,8 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 
 from relay.exchange import Headers
 from relay.interfaces import ISink
+from relay.policy.credentials import KEY_FIELDS, client_credential
+from relay.secret import Secret
 from relay.web.engine.heads import FIXED, OWN, lines
 from relay.web.engine.ordinary import OrdinaryChannel
 from relay.web.engine.sink import EngineSink
@@ -134,6 +136,21 @@ class EngineRequest(RelayRequest):
             return ""
         return named[name].decode("latin-1") if self._unique else super().joined(name)
 
+    def sent_key(self) -> Secret | None:
+        """The key that the client sent; most send the same with each request of a connection.
+
+        Raises:
+            Unauthenticated: two keys disagree, or it is none.
+        """
+        named, line = self._named or self._index(), self._line
+        if not self._unique:
+            return super().sent_key()
+        sent = tuple([(name, named[name]) for name in KEY_FIELDS if name in named])
+        if sent != line.key_fields:
+            line.key = client_credential(sent)
+            line.key_fields = sent
+        return line.key
+
     def _index(self) -> dict[bytes, bytes]:
         fields = self.headers
         named = dict(fields)
@@ -149,14 +166,21 @@ class EngineRequest(RelayRequest):
             self._greeting = lines(headers, OWN)[0]
             self.fixed = FIXED | {name for name, _ in headers}
 
-    def opening(self, status: int) -> bytes:
-        """The first lines of the answer's head, the fields that every answer carries included."""
+    def head(self, status: int, fields: bytes) -> bytes:
+        """The answer's whole head.
+
+        Args:
+            status: its status.
+            fields: lines of fields, besides those that every answer carries.
+        """
         name = self.id.encode()
-        return b"%bx-request-id: %b\r\nrequest-id: %b\r\n%b" % (
+        return b"%bx-request-id: %b\r\nrequest-id: %b\r\n%b%b%b\r\n" % (
             self.site.heads.opening(status),  # type: ignore[attr-defined] # the engine's site has them
             name,
             name,
             self._greeting,
+            fields,
+            self._line.persistence(),
         )
 
     def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
@@ -166,8 +190,7 @@ class EngineRequest(RelayRequest):
             return
         if status not in BODILESS:
             headers = (*headers, (b"content-length", b"%d" % len(body)))
-        fields, _ = lines(headers, self.fixed)
-        head = b"%b%b%b\r\n" % (self.opening(status), fields, connection.persistence())
+        head = self.head(status, lines(headers, self.fixed)[0])
         self.startedWriting = 1
         connection.transport.write(head if self.method == b"HEAD" or status in BODILESS else head + body)
         self.ended()

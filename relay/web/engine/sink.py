@@ -98,7 +98,7 @@ class EngineSink:
             connection.keep = False
         if length is None and _are_events(headers):
             fields += _STREAM_LINES
-        self._head = b"%b%b%b\r\n" % (request.opening(status), fields, connection.persistence())
+        self._head = request.head(status, fields)
 
     def write(self, data: bytes) -> None:
         """Write a piece of the body; dropped when the client has gone or the answer has ended."""
