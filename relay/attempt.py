@@ -39,6 +39,15 @@ class Attempt:
         clock: for heartbeats.
     """
 
+    __slots__ = (
+        "_clock",
+        "_plan",
+        "_redactor",
+        "_running",
+        "_sink",
+        "_upstream",
+    )
+
     def __init__(
         self,
         running: RunningExchange,

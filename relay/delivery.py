@@ -45,6 +45,25 @@ class Delivery:
         render: an error as in-stream bytes, while no attempt has an answer to do that itself.
     """
 
+    __slots__ = (
+        "_beat",
+        "_clock",
+        "_head",
+        "_held",
+        "_interval",
+        "_last",
+        "_render",
+        "_sink",
+        "_status",
+        "_timer",
+        "_transcoder",
+        "bytes_out",
+        "committed_at",
+        "gap_sum",
+        "gaps",
+        "state",
+    )
+
     def __init__(
         self,
         sink: ISink,

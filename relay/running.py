@@ -23,6 +23,32 @@ class RunningExchange:
         wall: Unix seconds, read once.
     """
 
+    __slots__ = (
+        "_attempt_began",
+        "_began",
+        "_monotonic",
+        "_upstream_duration",
+        "attempts",
+        "back",
+        "bytes_out",
+        "chunks",
+        "delivery",
+        "deployment",
+        "error",
+        "finish",
+        "interruption",
+        "key",
+        "model",
+        "model_label",
+        "outcome",
+        "request",
+        "snapshot",
+        "status",
+        "stream",
+        "upstream_id",
+        "usage",
+    )
+
     def __init__(
         self,
         request: ClientRequest,
