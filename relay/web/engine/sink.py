@@ -65,7 +65,7 @@ class EngineSink:
         self._connection = connection  # None once the answer has ended or the client has left
         self._head = b""  # as long as it waits
         self._chunked = False
-        self._mute = False  # whether the answer has no body
+        self._mute = True  # whether nothing may be written: before the head, and where there is no body
         self._left = -1  # bytes of body still to come, -1 where nobody has said how many
         self._waiting: deque[bytes] | None = None
         self._holding = False  # whether the producer has been paused
@@ -82,14 +82,18 @@ class EngineSink:
     def start(self, status: int, headers: Headers) -> None:
         """Begin the answer; the fields of every answer are added to these."""
         request, connection = self._request, self._connection
+        if connection is not None:
+            self._head = self._compose(request, connection, status, headers)
         self.started = True
         request.startedWriting = 1
-        if connection is None:
-            return
+
+    def _compose(self, request: EngineRequest, connection: EngineChannel, status: int, headers: Headers) -> bytes:
+        """Write the head, and settle how the body is framed."""
         fields, length = lines(headers, request.fixed)
         if status in BODILESS or request.method == b"HEAD":
-            self._mute = True
-        elif length is not None:
+            return request.head(status, fields)
+        self._mute = False
+        if length is not None:
             self._left = length
         elif request.version == (1, 1):
             self._chunked = True
@@ -98,7 +102,7 @@ class EngineSink:
             connection.keep = False
         if length is None and _are_events(headers):
             fields += _STREAM_LINES
-        self._head = request.head(status, fields)
+        return request.head(status, fields)
 
     def write(self, data: bytes) -> None:
         """Write a piece of the body; dropped when the client has gone or the answer has ended."""

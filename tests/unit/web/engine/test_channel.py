@@ -17,6 +17,8 @@ from relay.config import ServerConfig
 from relay.exchange import ClientRequest
 from relay.interfaces import ISink
 from relay.outcome import Outcome
+from relay.spool.disk import Disk
+from relay.spool.writer import MEMORY, QUEUE
 from relay.web.body import LINGER
 from relay.web.engine.channel import AHEAD, SHORT_LINGER, EngineChannel
 from relay.web.engine.states import CLOSING, IDLE, LOST, MOVES, State
@@ -24,6 +26,7 @@ from tests.unit.values import make_snapshot
 from tests.unit.web import test_channel
 from tests.unit.web.client import Connection, Reply, SiteUnderTest, parse, raw
 from tests.unit.web.engine.client import OnEngine
+from tests.unit.web.test_chat import FORM, form
 
 JSON = (("Content-Type", "application/json"),)
 CHUNKED = (("Transfer-Encoding", "chunked"), *JSON)
@@ -310,6 +313,92 @@ class RefusalTests(EngineChannelCase):
         self.connection.send(self.post()[:-1])
         self.connection.lose()
         self.assertEqual((self.server.gateway.requests, self.server.gateway.records), ([], []))
+
+
+class UploadTests(EngineChannelCase):
+    """Bodies that are spooled to disk."""
+
+    def setUp(self) -> None:
+        """Larger bodies, and an upload of which a large part is to come."""
+        super().setUp()
+        self.server.configuration.snapshot = make_snapshot()
+        self.threads = self.server.reactor.threads
+        body = form(("model", "m"), ("file", "x" * 6 * MEMORY))
+        self.upload = raw("POST", "/v1/audio/transcriptions", body, (("Content-Type", FORM),))
+
+    def send(self, upto: int, start: int = 0) -> None:
+        """Send it from one offset up to another, as many bytes at once as a socket gives."""
+        for at in range(start, upto, 65536):
+            self.connection.send(self.upload[at : min(upto, at + 65536)])
+
+    def reading(self) -> bool:
+        """Whether the connection is read from."""
+        return bool(self.connection.transport.producerState == "producing")
+
+    def test_pace(self) -> None:
+        """The client is read from only as fast as the disk writes."""
+        self.send(MEMORY + QUEUE)
+        self.assertTrue(self.reading())
+        self.send(MEMORY + QUEUE + 4 * 65536, MEMORY + QUEUE)
+        self.assertFalse(self.reading())
+        self.threads.step()
+        self.assertTrue(self.reading())
+
+    def test_whole(self) -> None:
+        """The request is served when all of it is stored; what is behind it comes after it."""
+        self.upload += raw("GET", "/ready")
+        self.send(len(self.upload))
+        self.assertEqual(self.server.gateway.requests, [])
+        self.threads.run()
+        (request,) = self.server.gateway.requests
+        self.assertEqual(request.fields["model"].value, "m")
+        self.assertEqual([reply.status for reply in self.replies()], [200, 200])
+
+    def test_left(self) -> None:
+        """A client that leaves, in the middle or while the disk is waited for, leaves nothing."""
+        for upto in (len(self.upload) // 2, len(self.upload)):
+            self.connection = self.server.connect()
+            self.send(upto)
+            self.connection.lose()
+            self.threads.run()
+            self.assertEqual((self.server.gateway.requests, self.threads.open), ([], 0))
+
+    def test_diskFull(self) -> None:
+        """A disk that refuses is told in the middle of the upload, and the client is read from to the end."""
+        self.patch(Disk, "create", self.refuse)
+        self.send(5 * MEMORY)
+        self.assertFalse(self.reading())
+        self.threads.run()
+        self.assertEqual((self.connection.reply().status, self.reading()), (503, True))
+        self.assertEqual(self.connection.reply().fields["connection"], "close")
+        self.send(MEMORY)
+        self.assertEqual(len(self.replies()), 1)
+
+    def test_diskFullAtTheEnd(self) -> None:
+        """The same when all of it came; then nothing stands in the way of the next request."""
+        self.patch(Disk, "create", self.refuse)
+        self.upload = raw(
+            "POST", "/v1/audio/transcriptions", form(("file", "x" * MEMORY)), (("Content-Type", FORM),)
+        ) + raw("GET", "/ready")
+        self.send(len(self.upload))
+        self.threads.run()
+        self.assertEqual([reply.status for reply in self.replies()], [503, 200])
+
+    def refuse(self, disk: Disk) -> None:
+        """A disk without a place."""
+        raise OSError(28, "No space left on device")
+
+    def test_cut(self) -> None:
+        """A form that lacks its end is the client's mistake, and not the connection's."""
+        whole = raw("POST", "/v1/audio/transcriptions", form(("model", "m"))[:-6], (("Content-Type", FORM),))
+        self.connection.send(whole + raw("GET", "/ready"))
+        self.assertEqual([reply.status for reply in self.replies()], [400, 200])
+
+    def test_notAForm(self) -> None:
+        """What turns out not to be a form is refused as soon as it shows."""
+        self.connection.send(raw("POST", "/v1/audio/transcriptions", b"{}" * 100, (("Content-Type", FORM),))[:-50])
+        self.assertEqual(self.connection.reply().status, 400)
+        self.assertEqual(self.connection.reply().fields["connection"], "close")
 
 
 class CostTests(EngineChannelCase):
