@@ -72,6 +72,13 @@ class PipeTests(SynchronousTestCase):
         sealed = self.client.seal(b"one") + self.client.seal(b"two")
         self.assertEqual(b"".join(self.server.open(bytes([byte])) for byte in sealed), b"onetwo")
 
+    def test_muchWaiting(self) -> None:
+        """More than fits the buffer at once, as after a long chain of certificates, is returned whole."""
+        for _ in range(5):
+            self.client.connection.send(b"x" * RECORD)
+        self.assertEqual(self.server.open(self.client.waiting()), b"x" * 5 * RECORD)
+        self.assertEqual(self.client.waiting(), b"")
+
     def test_goodbyeBehindData(self) -> None:
         """Data before the goodbye is returned with it; what comes behind it is nothing."""
         sealed = self.client.seal(b"last")

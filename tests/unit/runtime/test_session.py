@@ -642,3 +642,13 @@ class BrokenSessionTests(SessionCase):
         self.assertEqual(link.client.calls, ["abort"])
         link.pump()
         self.ended(self.client, SSL.Error)
+
+    def test_close(self) -> None:
+        """One that has been ended below us can still be closed."""
+        link = self.connected()
+        wire: Any = self.client.transport
+        wire.getHandle().shutdown()
+        wire.loseConnection()
+        link.pump()
+        self.ended(self.client, ConnectionDone)
+        self.ended(self.server, ConnectionDone)
