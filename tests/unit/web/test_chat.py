@@ -111,6 +111,22 @@ class RequestTests(WebCase):
         self.assertEqual(self.server.gateway.requests, [])
         self.assertEqual([record.status for record in self.server.gateway.records], [401])
 
+    def test_sameKeyTwice(self) -> None:
+        """The same key in two styles, or a field that came twice, is one key."""
+        fields = (("Authorization", "Bearer k"), ("X-Api-Key", "k"), ("X-Api-Key", "k"), ("X-Other", "1"))
+        self.server.request("POST", "/v1/messages", b"{}", fields)
+        credential = self.last().credential
+        self.assertEqual(credential and credential.reveal(), "k")
+
+    def test_keyOfTheRequest(self) -> None:
+        """On one connection each request has its own key, and may have none."""
+        connection = self.server.connect()
+        for value in ("one", "two", "two", ""):
+            fields = (("Authorization", f"Bearer {value}"),) if value else ()
+            connection.send(raw("POST", "/v1/messages", b"{}", fields))
+            credential = self.last().credential
+            self.assertEqual(credential.reveal() if credential else "", value)
+
     def test_noContentType(self) -> None:
         """Who does not say what it sends is taken to send JSON."""
         reply = self.server.request("POST", "/v1/messages", b"{}")

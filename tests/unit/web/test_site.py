@@ -111,6 +111,14 @@ class PathTests(SiteCase):
         self.assertEqual((reply.status, reply.body), (200, b"hello"))
         self.assertIn("x-request-id", reply.fields)
 
+    def test_treeTheOtherWay(self) -> None:
+        """An ordinary resource can let one of relay's answer."""
+        leaf = Resource()
+        self.patch(leaf, "render", self.server.site.table["/ready"].render)
+        self.server.site.resource.putChild(b"extra", leaf)
+        self.server.site.table["/extra"] = leaf  # type: ignore[index] # a plain resource for once
+        self.assertEqual(self.server.request("GET", "/extra").json["status"], "ready")
+
     def test_brokenResource(self) -> None:
         """What such a resource raises is answered like any other failure."""
         leaf = Resource()

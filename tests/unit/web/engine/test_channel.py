@@ -95,6 +95,12 @@ class FramingTests(EngineChannelCase, test_channel.FramingTests):
             self.refused(status, code)
             self.connection.lose()
 
+    def test_goneBad(self) -> None:
+        """A head that comes slowly is refused as soon as it cannot become a good one."""
+        self.connection.send(b"GET /ready HTTP/1.1\r\nHo")
+        self.connection.send(b"st: localhost\nX")
+        self.refused(400, "invalid_request")
+
     def test_slices(self) -> None:
         """However two requests are cut, they are the same, and nothing waits that need not."""
         data = self.post(b'{"a":1}') + self.chunked(b"3;x=y\r\nabc\r\n", b"1\r\nd\r\n", b"0\r\nt: u\r\n\r\n")
