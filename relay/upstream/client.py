@@ -5,17 +5,20 @@ No redirects, no cookies, no decoding, no retries but one over a dead kept conne
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.client import BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
+from twisted.web.client import HostnameCachingHTTPSPolicy
+from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from relay.exchange import UpstreamRequest
 from relay.interfaces import IUpstream, IUpstreamResponse
 from relay.provider import Origin
+from relay.runtime.trust import Peer, Trust
 from relay.upstream.pool import Pool
 from relay.upstream.sending import Means, Sending, no_cookies
 
@@ -25,6 +28,23 @@ _TLS_HOSTS = 256
 
 def _itself(origin: Origin) -> Origin:
     return origin
+
+
+@implementer(IPolicyForHTTPS)
+class _Verified:
+    """TLS that verifies; Twisted's own policy lets certificates without names pass (see `relay.runtime.trust`)."""
+
+    def __init__(self, root: IOpenSSLTrustRoot | None) -> None:
+        self._root = root
+
+    @functools.cached_property
+    def _trust(self) -> Trust:
+        """Read when the first ``https`` origin asks: it reads all trusted certificates."""
+        return Trust(self._root)
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Peer:
+        """Settings for connections to a host."""
+        return self._trust.peer(hostname.decode("ascii"))
 
 
 @implementer(IUpstream)
@@ -48,7 +68,7 @@ class Upstream:
         idle_limit: int = 1000,
         idle_seconds: float = 55.0,
     ) -> None:
-        policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS(trust), _TLS_HOSTS)
+        policy = HostnameCachingHTTPSPolicy(_Verified(trust), _TLS_HOSTS)
         self._locate = locate
         self._pool = Pool(reactor, idle_limit, idle_seconds)
         self._means = Means(reactor, self._pool, policy, no_cookies())

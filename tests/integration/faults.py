@@ -293,13 +293,24 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         return self._options(self._sign(host, key, self._certificate, days=days), key)
 
+    def nameless(self, host: str) -> CertificateOptions:
+        """TLS settings of a server whose certificate names the host in its subject only."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return self._options(self._sign(host, key, self._certificate, days=1, alternatives=False), key)
+
     def self_signed(self, host: str) -> CertificateOptions:
         """TLS settings of a server that nobody vouches for."""
         other = Authority()
         return other.server(host)
 
     def _sign(
-        self, host: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None, *, days: float
+        self,
+        host: str,
+        key: ec.EllipticCurvePrivateKey,
+        issuer: x509.Certificate | None,
+        *,
+        days: float,
+        alternatives: bool = True,
     ) -> x509.Certificate:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         now = datetime.now(UTC)
@@ -307,7 +318,7 @@ class Authority:
             alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
         except ValueError:
             alternative = x509.DNSName(host)
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name if issuer is None else issuer.subject)
@@ -315,10 +326,11 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=10))
             .not_valid_after(now + timedelta(days=days))
-            .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
             .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
         )
+        if alternatives:
+            builder = builder.add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
 
     def _options(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> CertificateOptions:
         pem = key.private_bytes(

@@ -272,13 +272,14 @@ class TLSFaultTests(UpstreamCase):
         self.assertEqual([peer.received for peer in server.peers], [0], label)
 
     async def test_badCertificates(self) -> None:
-        """Self-signed, for another host, or expired: refused."""
+        """Self-signed, for another host, without names, or expired: refused."""
         authority = Authority()
         upstream = self.make(trust=authority.trust)
         for label, options in (
             ("self-signed", authority.self_signed("127.0.0.1")),
             ("wrong address", authority.server("127.0.0.2")),
             ("wrong host", authority.server("other.example")),
+            ("no alternative name", authority.nameless("127.0.0.1")),
             ("expired", authority.server("127.0.0.1", days=-1)),
         ):
             server = FaultServer(reactor)
