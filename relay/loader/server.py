@@ -83,14 +83,15 @@ def client_keys(specs: Sequence[ClientKeyFile], place: Place, keys: KeySource) -
     """
     if not specs:
         raise place.error("expected at least one key; without 'clientKeys' everybody is let in")
-    found: list[ClientKey] = []
+    found: dict[str, ClientKey] = {}
+    owners: dict[str, str] = {}  # there may be very many: each is looked up, not compared with all others
     for index, spec in enumerate(specs):
         here = place.at(index)
         key = keys.client_key(spec, here)
-        for other in found:
-            if other.name == key.name:
-                raise here.at("name").error(f"the name {key.name!r} is taken by another key")
-            if other.secret.matches(key.secret):
-                raise here.error(f"the key is the same as that of {other.name!r}")
-        found.append(key)
-    return tuple(found)
+        if key.name in found:
+            raise here.at("name").error(f"the name {key.name!r} is taken by another key")
+        owner = owners.setdefault(key.secret.reveal(), key.name)
+        if owner != key.name:
+            raise here.error(f"the key is the same as that of {owner!r}")
+        found[key.name] = key
+    return tuple(found.values())
