@@ -137,7 +137,7 @@ def machine() -> dict[str, object]:
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
         "cpu": model,
         "cpus": os.cpu_count(),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "deferred_us": round(_deferred(), 2),
         "load": [round(load, 2) for load in os.getloadavg()],
     }
