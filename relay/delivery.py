@@ -134,6 +134,7 @@ class Delivery:
     def close(self) -> None:
         """Stop the heartbeats and let go of everything held. Idempotent."""
         self.state = State.CLOSED
+        self._transcoder = None  # it knows the attempt, which knows this: a cycle would wait for the collector
         self._held.clear()
         self._stop_heartbeats()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import xml.etree.ElementTree as ET
@@ -179,6 +180,20 @@ class MicroTests(SynchronousTestCase):
         for name, make in micro.ACTIONS.items():
             if "1 MB" not in name:
                 make()()
+
+    def test_noCycles(self) -> None:
+        """An exchange that is over leaves nothing for the garbage collector, whose pauses every client would feel."""
+        for name, make in micro.ACTIONS.items():
+            if "exchange" in name and "Twisted" not in name:
+                action = make()
+                action()
+                gc.collect()
+                gc.disable()
+                self.addCleanup(gc.enable)
+                for _ in range(20):
+                    action()
+                self.assertLess(gc.collect(), 20, name)
+                gc.enable()
 
 
 class GroupTests(SynchronousTestCase):
