@@ -137,9 +137,35 @@ class Quirk(enum.Enum):
     """A deviation of a provider that rows cannot say. Each is listed in the schema.
 
     NO_STREAM_USAGE: refuses ``stream_options``; usage cannot be asked for.
+    NORMALISE: answers so unlike its dialect that they are translated even for clients of the same one.
+    MAX_COMPLETION_TOKENS: takes ``max_completion_tokens`` and not, or not for all models, ``max_tokens``.
+    NO_DEVELOPER_ROLE: refuses the role ``developer``; such messages are sent as ``system``.
+    NO_JSON_SCHEMA: has ``json_object`` but no ``json_schema``.
+    NO_NAMED_TOOL: takes no tool by name in ``tool_choice``.
+    NO_NULL_CONTENT: refuses ``content: null``.
+    STRICT_FIELDS: refuses fields that it does not know.
+    STRING_CONTENT: takes message content as a string only, not as parts.
+    ANY_FOR_REQUIRED: calls the tool choice ``required`` ``any``.
+    NINE_LETTER_IDS: takes tool call ids of exactly nine letters and digits only.
+    REASONING_CONTENT: takes earlier reasoning back as ``reasoning_content``.
+    REASONING_FIELD: takes earlier reasoning back as ``reasoning``.
+    VERTEX: the provider's models as Google Cloud's Vertex AI serves them.
     """
 
     NO_STREAM_USAGE = "no-stream-usage"
+    NORMALISE = "normalise"
+    MAX_COMPLETION_TOKENS = "max-completion-tokens"
+    NO_DEVELOPER_ROLE = "no-developer-role"
+    NO_JSON_SCHEMA = "no-json-schema"
+    NO_NAMED_TOOL = "no-named-tool"
+    NO_NULL_CONTENT = "no-null-content"
+    STRICT_FIELDS = "strict-fields"
+    STRING_CONTENT = "string-content"
+    ANY_FOR_REQUIRED = "any-for-required"
+    NINE_LETTER_IDS = "nine-letter-ids"
+    REASONING_CONTENT = "reasoning-content"
+    REASONING_FIELD = "reasoning-field"
+    VERTEX = "vertex"
 
 
 @attrs.frozen
@@ -150,6 +176,7 @@ class ProviderEndpoint:
         path: the canonical public path.
         origin: where the request goes; differs from the provider's for an absolute ``upstreamPath``.
         target: path and query sent upstream; may hold ``{model}``.
+        stream_target: the same for requests that ask for a stream.
         method: HTTP method.
         headers: the provider's headers with the endpoint's on top, lower-case names.
         dialect: the dialect spoken there.
@@ -167,6 +194,11 @@ class ProviderEndpoint:
     stream_support: bool
     requires_multipart: bool
     stream: StreamConfig
+    stream_target: str = ""
+
+    def target_for(self, *, stream: bool) -> str:
+        """Path and query of a request."""
+        return self.stream_target if stream and self.stream_target else self.target
 
 
 @attrs.frozen

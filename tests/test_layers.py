@@ -13,7 +13,21 @@ LONGEST = 400
 
 LAYERS: dict[str, int] = {
     **dict.fromkeys(
-        ("version", "secret", "outcome", "errors", "endpoints", "provider", "config", "exchange", "schema", "chat"), 0
+        (
+            "version",
+            "secret",
+            "outcome",
+            "errors",
+            "endpoints",
+            "provider",
+            "config",
+            "exchange",
+            "schema",
+            "chat",
+            "events",
+            "vectors",
+        ),
+        0,
     ),
     "wire": 1,
     "dialects": 2,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from relay.endpoints import Endpoint
+from relay.endpoints import Endpoint, Operation
 from relay.errors import RelayError
 from relay.exchange import Usage
+
+if TYPE_CHECKING:
+    from relay.dialects.codec import Back, Front
 
 
 class Frame(Protocol):
@@ -90,6 +93,9 @@ class Dialect:
         usage: JSON answer body → its usage, finish reason and model ("" where absent);
             never raises.
         read_error: error answer body → (message, code), "" where absent; never raises.
+        stream_type: media type of its streams.
+        fronts: canonical path → how clients' requests there are translated.
+        backs: operation → how requests to providers are translated.
     """
 
     name: str
@@ -100,3 +106,6 @@ class Dialect:
     stream_error: Callable[[RelayError, str], bytes]
     usage: Callable[[Endpoint, bytes], tuple[Usage, str, str]]
     read_error: Callable[[bytes], tuple[str, str]]
+    stream_type: str = "text/event-stream"
+    fronts: Mapping[str, Front[Any, Any]] = attrs.field(factory=dict)
+    backs: Mapping[Operation, Back[Any, Any]] = attrs.field(factory=dict)

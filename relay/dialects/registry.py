@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from relay.dialects.anthropic import ANTHROPIC
+from relay.dialects.anthropic.dialect import ANTHROPIC
 from relay.dialects.base import Dialect
-from relay.dialects.gemini import GEMINI
-from relay.dialects.openai import OPENAI
-from relay.dialects.responses import RESPONSES
+from relay.dialects.gemini.dialect import GEMINI
+from relay.dialects.openai.dialect import OPENAI
+from relay.dialects.responses.dialect import RESPONSES
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {dialect.name: dialect for dialect in (OPENAI, RESPONSES, ANTHROPIC, GEMINI)}

@@ -7,13 +7,13 @@ so that what was authorised is what is sent; nested ones pass through as they ar
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from relay.dialects.params import apply
+from relay.dialects.problems import told
 from relay.dialects.shapes import ANY, READERS, Shape, Unfit
 from relay.endpoints import Endpoint
 from relay.errors import InvalidRequest
@@ -26,19 +26,6 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
-
-_AT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`")
-_EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`(?P<bound>[^,]*)(?:, got `(?P<got>[^`]*)`)?")
-_WORDS: Mapping[str, str] = {
-    "str": "a string",
-    "int": "an integer",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "an array",
-    "object": "an object",
-    "null": "null",
-}
 
 
 class JSONRequest(msgspec.Struct, frozen=True):
@@ -81,21 +68,15 @@ def read_request(endpoint: Endpoint, body: bytes) -> JSONRequest:
             wrong type; names the field.
     """
     _check_encoding(body)
-    try:
+    with told():
         fields = _FIELDS.decode(body)
         if "model" not in fields and not endpoint.model_optional:
             raise InvalidRequest("`model` is required.", param="model")
         shape = READERS.get(endpoint.path, ANY)(body)
-        shape.check()
-    except msgspec.ValidationError as error:
-        raise _wrong_type(str(error)) from error
-    except msgspec.DecodeError as error:
-        detail = str(error).removeprefix("JSON is malformed: ")
-        raise InvalidRequest(f"The request body is not valid JSON: {detail}.") from error
-    except RecursionError as error:
-        raise InvalidRequest("The request body is nested too deeply.") from error
-    except Unfit as error:
-        raise InvalidRequest(f"`{error.param}` {error.problem}.", param=error.param) from error
+        try:
+            shape.check()
+        except Unfit as error:
+            raise InvalidRequest(f"`{error.param}` {error.problem}.", param=error.param) from error
     return JSONRequest(_model(endpoint, shape), shape.streams(), shape.wants_usage(), fields)
 
 
@@ -128,18 +109,3 @@ def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
     members = (_OBJECT.decode(options) if options is not None else None) or {}
     members["include_usage"] = msgspec.Raw(b"true")
     return msgspec.Raw(msgspec.json.encode(members))
-
-
-def _wrong_type(message: str) -> InvalidRequest:
-    """Say in words what a validation message says: the field, what it must be, what it was."""
-    match = _AT.fullmatch(message)
-    what, where = (match["what"], match["where"] or "") if match else (message, "")
-    if missing := _MISSING.fullmatch(what):
-        param = f"{where}.{missing[1]}" if where else missing[1]
-        return InvalidRequest(f"`{param}` is required.", param=param)
-    subject = f"`{where}`" if where else "The request body"
-    if expected := _EXPECTED.fullmatch(what):
-        wanted = " or ".join(_WORDS.get(word, word) for word in expected["wanted"].split(" | "))
-        got = f", not {_WORDS.get(expected['got'], expected['got'])}" if expected["got"] else ""
-        return InvalidRequest(f"{subject} must be {wanted}{expected['bound']}{got}.", param=where or None)
-    return InvalidRequest(f"{subject} is not valid: {what[:1].lower()}{what[1:]}.", param=where or None)

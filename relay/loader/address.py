@@ -16,6 +16,7 @@ _TARGET = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORTS = {"http": 80, "https": 443}
 _MODEL = "{model}"
+_VERSIONS = ("/v1", "/v1beta", "/v2")
 
 ECHO = Origin("echo", "local", 0)
 """The embedded echo upstream: ``echo://local``."""
@@ -60,15 +61,17 @@ def base_address(text: str, place: Place) -> Address:
 
 
 def default_target(base: Address, path: str) -> str:
-    """Where a path goes that the file says nothing about; ``/v1`` is not doubled.
+    """Where a path goes that the file says nothing about; a version (``/v1``, ``/v1beta``, ``/v2``) is not doubled.
 
     Args:
         base: the provider's address.
         path: a canonical path.
     """
-    if base.path.endswith("/v1") and path.startswith("/v1/"):
-        path = path.removeprefix("/v1")
-    return _with_query(base.path + path, base.query)
+    path, _, query = path.partition("?")
+    version = path[: path.find("/", 1)]
+    if version in _VERSIONS and base.path.endswith(version):
+        path = path.removeprefix(version)
+    return _with_query(_with_query(base.path + path, base.query), query)
 
 
 def explicit_target(base: Address, path: str, place: Place) -> tuple[Origin, str]:

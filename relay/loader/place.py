@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 
+from relay.endpoints import ENDPOINTS
 from relay.errors import ConfigError
 
 Key = str | int
@@ -80,8 +81,8 @@ class Place:
 
 
 def endpoint_path(key: str) -> str:
-    """The canonical form of a key of ``endpoints``: paths count with and without ``/v1``."""
-    return key if key.startswith("/v1/") else f"/v1{key}"
+    """The canonical form of a key of ``endpoints``: OpenAI's and Anthropic's paths count with and without ``/v1``."""
+    return key if key in ENDPOINTS or key.startswith("/v1/") else f"/v1{key}"
 
 
 def fold(parent: Key | None, key: str) -> str:

@@ -8,7 +8,7 @@ import attrs
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from relay.endpoints import FORWARDED, BodyKind, Endpoint
+from relay.endpoints import ENDPOINTS, BodyKind, Endpoint
 from relay.loader.address import Address, base_address, default_target, explicit_target
 from relay.loader.credential import KeySource
 from relay.loader.headers import read_headers
@@ -19,6 +19,7 @@ from relay.provider import (
     CREDENTIAL_HEADERS,
     Auth,
     ModelSource,
+    Origin,
     ParamRule,
     Provider,
     ProviderEndpoint,
@@ -125,31 +126,24 @@ class _Endpoints:
     def all(self) -> Mapping[str, ProviderEndpoint]:
         """Canonical path → endpoint, for every path that relay forwards."""
         written = self._written()
-        return {path: self._one(FORWARDED[path], *written.get(path, (None, EndpointFile()))) for path in FORWARDED}
+        return {path: self._one(ENDPOINTS[path], *written.get(path, (None, EndpointFile()))) for path in ENDPOINTS}
 
     def _written(self) -> Mapping[str, tuple[Place, EndpointFile]]:
         found: dict[str, tuple[Place, EndpointFile]] = {}
         for key, spec in ({} if self.spec.endpoints is UNSET else self.spec.endpoints).items():
             place = self.place.at("endpoints", key)
             path = endpoint_path(key)
-            if path not in FORWARDED:
-                raise place.error("expected a path that relay serves", nearest(path, FORWARDED))
+            if path not in ENDPOINTS:
+                raise place.error("expected a path that relay serves", nearest(path, ENDPOINTS))
             if path in found:
                 raise place.error(f"{path} is given twice; paths count with and without /v1")
             found[path] = (place, spec)
         return found
 
     def _one(self, endpoint: Endpoint, place: Place | None, spec: EndpointFile) -> ProviderEndpoint:
-        origin, target, headers, method = (
-            self.base.origin,
-            default_target(self.base, endpoint.path),
-            self.headers,
-            "POST",
-        )
+        origin, target, streamed = self._targets(endpoint, place, spec)
+        headers, method = self.headers, "POST"
         if place is not None:
-            if spec.upstream_path is not UNSET:
-                here = place.at("upstreamPath")
-                origin, target = explicit_target(self.base, self.variables.expand(spec.upstream_path, here), here)
             own = read_headers(_given(spec.headers), self.variables, place.at("headers"), self.warnings)
             headers = {**self.headers, **own}
             method = _method(spec.method, place.at("method"))
@@ -159,6 +153,7 @@ class _Endpoints:
             path=endpoint.path,
             origin=origin,
             target=target,
+            stream_target=streamed,
             method=method,
             headers=tuple(headers.items()),
             dialect=_dialect(self.spec) if spec.dialect is UNSET else spec.dialect,
@@ -166,6 +161,21 @@ class _Endpoints:
             requires_multipart=spec.requires_multipart,
             stream=_stream(self.spec.stream_config if spec.stream_config is UNSET else spec.stream_config),
         )
+
+    def _targets(self, endpoint: Endpoint, place: Place | None, spec: EndpointFile) -> tuple[Origin, str, str]:
+        """Origin, target, and target of streamed requests ("" where it is the same)."""
+        origin, target = self.base.origin, default_target(self.base, endpoint.path)
+        streamed = default_target(self.base, endpoint.stream_path) if endpoint.stream_path else ""
+        if place is not None and spec.upstream_path is not UNSET:
+            here = place.at("upstreamPath")
+            origin, target = explicit_target(self.base, self.variables.expand(spec.upstream_path, here), here)
+            streamed = ""
+        if place is not None and spec.stream_path is not UNSET:
+            here = place.at("streamPath")
+            elsewhere, streamed = explicit_target(self.base, self.variables.expand(spec.stream_path, here), here)
+            if elsewhere != origin:
+                raise here.error("expected the same scheme, host and port as 'upstreamPath'")
+        return origin, target, streamed
 
 
 def _method(method: str | UnsetType, place: Place) -> str:
@@ -220,7 +230,7 @@ def _timeouts(levels: Sequence[TimeoutsFile | UnsetType]) -> Timeouts:
 def _rate_limits(spec: ProviderFile, weaker: Sequence[RateLimitFile | UnsetType]) -> Mapping[str, RateLimit]:
     endpoints = {} if spec.endpoints is UNSET else spec.endpoints
     own = {endpoint_path(key): endpoint.rate_limit for key, endpoint in endpoints.items()}
-    return {path: rate_limit((own.get(path, UNSET), spec.rate_limit, *weaker)) for path in FORWARDED}
+    return {path: rate_limit((own.get(path, UNSET), spec.rate_limit, *weaker)) for path in ENDPOINTS}
 
 
 def _mapping(mapping: Mapping[str, str], place: Place) -> Mapping[str, str]:

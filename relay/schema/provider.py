@@ -9,7 +9,22 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 DialectName = Literal["openai", "responses", "anthropic", "gemini", "cohere", "ollama", "bedrock"]
 SchemeName = Literal["none", "bearer", "x-api-key", "api-key", "x-goog-api-key", "query", "sigv4", "gcp"]
-QuirkName = Literal["no-stream-usage"]
+QuirkName = Literal[
+    "no-stream-usage",
+    "normalise",
+    "max-completion-tokens",
+    "no-developer-role",
+    "no-json-schema",
+    "no-named-tool",
+    "no-null-content",
+    "strict-fields",
+    "string-content",
+    "any-for-required",
+    "nine-letter-ids",
+    "reasoning-content",
+    "reasoning-field",
+    "vertex",
+]
 
 # Patterns end in (?!\n): Python's $ also matches before a last line feed.
 Name = Annotated[
@@ -126,6 +141,13 @@ class EndpointFile(Strict):
         Annotated[
             str,
             Meta(min_length=1, description="Path (or absolute URL) at the provider; {model} is the upstream model."),
+        ]
+        | UnsetType
+    ) = UNSET
+    stream_path: (
+        Annotated[
+            str,
+            Meta(min_length=1, description="The same for requests that ask for a stream, where they go elsewhere."),
         ]
         | UnsetType
     ) = UNSET

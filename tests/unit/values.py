@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from relay.config import Snapshot
-from relay.endpoints import FORWARDED
+from relay.endpoints import ENDPOINTS
 from relay.exchange import ClientRequest, Headers
 from relay.provider import (
     Auth,
@@ -32,7 +32,7 @@ def make_endpoint(path: str, dialect: str | None = None, **settings: object) -> 
         "target": path,
         "method": "POST",
         "headers": (),
-        "dialect": dialect or FORWARDED[path].front,
+        "dialect": dialect or ENDPOINTS[path].front,
         "stream_support": True,
         "requires_multipart": False,
         "stream": StreamConfig(),
@@ -50,7 +50,7 @@ def make_provider(
     **settings: object,
 ) -> Provider:
     """A provider that serves every path; ``dialect`` makes all of them speak one."""
-    served = {path: make_endpoint(path, dialect) for path in FORWARDED}
+    served = {path: make_endpoint(path, dialect) for path in ENDPOINTS}
     values: dict[str, object] = {
         "name": name,
         "file": f"{name}.json",
@@ -62,7 +62,7 @@ def make_provider(
         "model_mapping": {},
         "models": ModelSource(),
         "endpoints": {**served, **(endpoints or {})},
-        "rate_limits": dict.fromkeys(FORWARDED, UNLIMITED),
+        "rate_limits": dict.fromkeys(ENDPOINTS, UNLIMITED),
         "stream": StreamConfig(),
         "timeouts": Timeouts(),
     }
@@ -86,7 +86,7 @@ def make_request(
     """A client's request."""
     values: dict[str, object] = {
         "id": "req-1",
-        "endpoint": FORWARDED[path],
+        "endpoint": ENDPOINTS[path],
         "query": b"",
         "headers": headers,
         "content_type": "application/json",

@@ -190,7 +190,7 @@ SHAPE = {
     ),
     "params name": provider("$.params[0].rename", "unknown key", "name", params=[{"name": "a", "rename": "b"}]),
     "quirk": provider(
-        "$.quirks[0]", "expected one of no-stream-usage", "no-stream-usage", quirks=["no-streaming-usage"]
+        "$.quirks[0]", "expected one of no-stream-usage, normalise", "no-stream-usage", quirks=["no-streaming-usage"]
     ),
     "docs": provider("$.docs", "got true", docs=True),
     "concurrency": provider("$.concurrency", "got -1", concurrency=-1),

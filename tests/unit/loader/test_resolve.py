@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.endpoints import FORWARDED
+from relay.endpoints import ENDPOINTS
 from relay.provider import Auth, AuthScheme, ModelSource, ParamRule, Quirk, RateLimit, StreamConfig, Timeouts
 from tests.unit.loader.folder import FolderTestCase
 
@@ -16,9 +16,10 @@ class DefaultTests(FolderTestCase):
     def test_everyPathIsServed(self) -> None:
         """``endpoints`` overrides and does not restrict: every forwarded path is there, resolved."""
         provider = self.provider()
-        self.assertEqual(set(provider.endpoints), set(FORWARDED))
+        self.assertEqual(set(provider.endpoints), set(ENDPOINTS))
         for path, endpoint in provider.endpoints.items():
             self.assertEqual((endpoint.path, endpoint.target, endpoint.method), (path, path, "POST"))
+            self.assertEqual(endpoint.stream_target, ENDPOINTS[path].stream_path)
             self.assertEqual((endpoint.dialect, endpoint.stream_support), ("openai", True))
             self.assertEqual((endpoint.requires_multipart, endpoint.headers), (False, ()))
             self.assertEqual((endpoint.origin, endpoint.stream), (provider.origin, StreamConfig()))

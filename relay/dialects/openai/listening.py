@@ -13,7 +13,7 @@ from relay.dialects.base import Frame
 from relay.dialects.faults import describe, read_error
 from relay.dialects.hearing import Hearing
 from relay.dialects.lenient import load, mapping, sequence, text
-from relay.dialects.openai_errors import stream_error
+from relay.dialects.openai.errors import stream_error
 from relay.dialects.tokens import read_usage
 from relay.errors import RelayError
 

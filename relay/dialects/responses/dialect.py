@@ -13,7 +13,7 @@ from relay.dialects.base import Dialect, Frame, Listener
 from relay.dialects.faults import describe, read_error
 from relay.dialects.hearing import Hearing
 from relay.dialects.lenient import load, mapping, text
-from relay.dialects.openai_errors import error_object, render_error
+from relay.dialects.openai.errors import error_object, render_error
 from relay.dialects.tokens import read_usage
 from relay.endpoints import Endpoint
 from relay.errors import RelayError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from relay.dialects.base import Dialect, Listener
 from relay.dialects.faults import read_error
 from relay.dialects.lenient import count, load, mapping
-from relay.dialects.openai_errors import render_error, stream_error
-from relay.dialects.openai_stream import ChatListener, MediaListener, read_chunk
+from relay.dialects.openai.errors import render_error, stream_error
+from relay.dialects.openai.listening import ChatListener, MediaListener, read_chunk
 from relay.dialects.tokens import read_usage
 from relay.endpoints import Endpoint
 from relay.exchange import Usage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relay.dialects.openai_stream import ChatListener, MediaListener
+from relay.dialects.openai.listening import ChatListener, MediaListener
 from relay.endpoints import FORWARDED
 from relay.errors import InternalError
 from relay.exchange import Usage

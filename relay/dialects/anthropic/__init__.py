@@ -1,0 +1,1 @@
+"""The dialect ``anthropic``: Messages and count_tokens."""

@@ -1,0 +1,1 @@
+"""The dialect ``gemini``: generateContent, embedContent and countTokens."""

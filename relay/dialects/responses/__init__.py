@@ -1,0 +1,1 @@
+"""The dialect ``responses``: OpenAI's Responses API."""
