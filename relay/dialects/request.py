@@ -50,8 +50,11 @@ class JSONRequest(msgspec.Struct, frozen=True):
             params: the provider's parameter rows.
             ask_usage: whether ``stream_options.include_usage`` is set.
         """
+        renamed = bool(model) and model != self.model
+        if not (renamed or params or ask_usage):
+            return msgspec.json.encode(self._fields)
         fields = dict(self._fields)
-        if model and model != self.model:
+        if renamed:
             fields["model"] = msgspec.Raw(msgspec.json.encode(model))
         if params:
             fields = apply(fields, params)
