@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from relay.dialects.codec import Back, Front
 
 
+EVENTS = "text/event-stream"
+"""Media type of server-sent events."""
+
+
 class Frame(Protocol):
     """One unit of a stream, cut but not understood."""
 
@@ -106,6 +110,6 @@ class Dialect:
     stream_error: Callable[[RelayError, str], bytes]
     usage: Callable[[Endpoint, bytes], tuple[Usage, str, str]]
     read_error: Callable[[bytes], tuple[str, str]]
-    stream_type: str = "text/event-stream"
+    stream_type: str = EVENTS
     fronts: Mapping[str, Front[Any, Any]] = attrs.field(factory=dict)
     backs: Mapping[Operation, Back[Any, Any]] = attrs.field(factory=dict)

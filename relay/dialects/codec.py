@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from relay.dialects.base import Frame
-from relay.errors import RelayError
+from relay.errors import InvalidRequest, RelayError
 from relay.events import Event
 from relay.provider import Quirk
 
@@ -120,6 +120,14 @@ class Writer(Protocol):
         """The in-stream error; nothing follows it, no finish and no terminal event."""
 
 
+def _no_writer(_asked: Asked) -> Writer:
+    raise InvalidRequest("This endpoint does not stream.", param="stream")
+
+
+def _no_reader(_target: Target) -> Reader:
+    raise InvalidRequest("The provider does not stream here.", param="stream")
+
+
 @attrs.frozen
 class Front(Generic[Q, A]):
     """One endpoint of a dialect that clients speak.
@@ -127,12 +135,12 @@ class Front(Generic[Q, A]):
     Attributes:
         parse: (JSON body, what the URL says) → the hub's request. Raises `InvalidRequest`, which names the field.
         render: (the hub's answer, what was asked) → JSON body.
-        writer: makes the writer of a streamed answer; None where the operation does not stream.
+        writer: makes the writer of a streamed answer; refuses where the operation does not stream.
     """
 
     parse: Callable[[bytes, Call], Q]
     render: Callable[[A, Asked], bytes]
-    writer: Callable[[Asked], Writer] | None = None
+    writer: Callable[[Asked], Writer] = _no_writer
 
 
 @attrs.frozen
@@ -144,10 +152,10 @@ class Back(Generic[Q, A]):
         build: the hub's request in the provider's words; the request does not change. Raises `InvalidRequest`
             for what the provider could only refuse.
         parse: (JSON body of a good answer, the target) → the hub's answer. Raises ValueError when it is none.
-        reader: makes the reader of a streamed answer; None where the operation does not stream.
+        reader: makes the reader of a streamed answer; refuses where the operation does not stream.
     """
 
     path: str
     build: Callable[[Q, Target], Built]
     parse: Callable[[bytes, Target], A]
-    reader: Callable[[Target], Reader] | None = None
+    reader: Callable[[Target], Reader] = _no_reader

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from relay.dialects.base import Dialect, Frame
+from relay.dialects.base import EVENTS, Dialect, Frame
 from relay.dialects.faults import upstream_error
 from relay.dialects.lenient import load
+from relay.dialects.sniff import Sniffer
 from relay.endpoints import Endpoint
 from relay.errors import RelayError, TruncatedStream, UpstreamError, UpstreamProtocol
 from relay.exchange import Usage
 from relay.outcome import Stage
 from relay.secret import Redactor
-
-_BLANKS = b" \t\r\n\xef\xbb\xbf"
-"""What may come before the first line of a stream: blanks and a byte order mark."""
 
 
 class Passthrough:
@@ -39,12 +37,11 @@ class Passthrough:
         "_decoder",
         "_deployment",
         "_dialect",
-        "_fresh",
-        "_json",
         "_limit",
         "_listener",
         "_mask",
         "_request_id",
+        "_sniffer",
         "_strip",
         "error",
         "started",
@@ -69,8 +66,7 @@ class Passthrough:
         self._mask = mask
         self._listener = dialect.listener(endpoint)
         self._decoder = dialect.decoder(frame_limit)
-        self._fresh = True  # no byte has told yet whether this is a stream
-        self._json: bytearray | None = None  # the body, once it is known to be no stream
+        self._sniffer = Sniffer(frame_limit) if dialect.stream_type == EVENTS else None
         self.error: RelayError | None = None
         self.started = False
 
@@ -105,7 +101,7 @@ class Passthrough:
         Raises:
             UpstreamProtocol: a frame, or an error body that is no stream, is too large.
         """
-        if (self._fresh or self._json is not None) and not self._is_stream(data):
+        if self._sniffer is not None and self._is_json(data):
             return b""
         listener = self._listener
         if listener.done:
@@ -132,8 +128,8 @@ class Passthrough:
             UpstreamError: the body was an error answer in JSON, and no stream.
             UpstreamProtocol: the body was some other JSON.
         """
-        if self._json is not None:
-            raise self._not_a_stream(bytes(self._json))
+        if self._sniffer is not None and self._sniffer.body is not None:
+            raise self._not_a_stream(bytes(self._sniffer.body))
         tail = b""
         if not self._over():
             tail = b"".join(map(self._last, self._decoder.end()))
@@ -170,24 +166,18 @@ class Passthrough:
             return frame.raw
         return frame.raw + (b"\n" if frame.raw.endswith(b"\n") else b"\n\n")
 
-    def _is_stream(self, data: bytes) -> bool:
-        """Whether the body is an event stream; JSON is kept for `end` instead.
-
-        Gemini, among others, answers a streaming request with a plain JSON error under the content
-        type of a stream (seen 2025-11). No line of an event stream begins with a bracket.
-        """
-        if self._json is None:
-            head = data.lstrip(_BLANKS)
-            if not head:
-                return True
-            self._fresh = False
-            if head[:1] not in (b"{", b"["):
-                return True
-            self._json = bytearray()
-        self._json += data
-        if len(self._json) > self._limit:
-            raise self._malformed("The provider answered with a large JSON body instead of an event stream.")
-        return False
+    def _is_json(self, data: bytes) -> bool:
+        """Whether the body is JSON, which is kept for `end`; once it is known to be a stream, nobody asks again."""
+        sniffer = self._sniffer
+        if sniffer is None:
+            return False
+        try:
+            taken = sniffer.took(data)
+        except ValueError as error:
+            raise self._malformed("The provider answered with a large JSON body instead of an event stream.") from error
+        if not taken and not sniffer.fresh:
+            self._sniffer = None
+        return taken
 
     def _not_a_stream(self, body: bytes) -> RelayError:
         """The error for a JSON body under the content type of a stream."""
