@@ -5,13 +5,14 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 
 from relay.delivery import Delivery
+from relay.dialects.base import EVENTS
 from relay.dialects.passthrough import Opaque, Passthrough
 from relay.dialects.transcode import Transcoder
 from relay.errors import UpstreamError, UpstreamProtocol
 from relay.exchange import Headers
 from relay.interfaces import ISink, IUpstream, IUpstreamResponse
 from relay.outcome import Stage
-from relay.planning import Plan
+from relay.planning import Estimate, Plan
 from relay.policy import failures, forward
 from relay.running import RunningExchange
 from relay.secret import Redactor
@@ -22,9 +23,28 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 LARGEST_ERROR = 1024 * 1024
 """Bytes of a provider's error answer that are looked at."""
 
-_EVENTS = "text/event-stream"
 _JSON_TYPE = (b"content-type", b"application/json")
-_EVENT_HEAD: Headers = ((b"content-type", b"text/event-stream; charset=utf-8"),)
+_EVENT_TYPE = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+def _content_type(plan: Plan) -> tuple[bytes, bytes]:
+    """The content type of a streamed answer in the client's dialect."""
+    translation = plan.translation
+    if translation is not None and translation.asked.call.array:
+        return _JSON_TYPE
+    if plan.front.stream_type == EVENTS:
+        return _EVENT_TYPE
+    return b"content-type", plan.front.stream_type.encode()
+
+
+def answer_alone(running: RunningExchange, plan: Estimate, sink: ISink) -> None:
+    """Answer without any provider."""
+    length = (b"content-length", b"%d" % len(plan.body))
+    sink.start(200, forward.with_limit((_JSON_TYPE, length, (b"x-relay-estimated", b"true")), plan.limit))
+    sink.write(plan.body)
+    sink.end()
+    running.bytes_out = len(plan.body)
+    running.ended(200)
 
 
 class Attempt:
@@ -86,12 +106,25 @@ class Attempt:
         self._running.upstream_id = head.id
         if not 200 <= response.status <= 299:
             raise await self._refusal(response)
-        if head.media == _EVENTS:
-            await self._stream(response, head.kept, self._passthrough())
+        if head.media == self._plan.back.stream_type and self._may_stream():
+            await self._stream(response, self._head(head), self._transcoder())
         elif self._is_opaque(head.media):
-            await self._stream(response, head.kept, Opaque(self._plan.upstream.deployment))
+            await self._stream(response, head.kept, Opaque(self._plan.upstream.deployment), events=False)
         else:
             await self._whole(response, head)
+
+    def _may_stream(self) -> bool:
+        """Whether an event stream can be read here: a translated answer must have been asked for as one."""
+        translation = self._plan.translation
+        return translation is None or translation.target.stream
+
+    def _head(self, head: forward.Head) -> Headers:
+        """Header fields of a streamed answer: the provider's, or the client's dialect's own content type."""
+        translation = self._plan.translation
+        if translation is None:
+            return head.kept
+        kept = (field for field in head.kept if field[0] != b"content-type")
+        return (_content_type(self._plan), *kept, *self._plan.notes)
 
     def _is_opaque(self, kind: str) -> bool:
         """Audio and plain-text transcripts: bytes that relay does not look into."""
@@ -105,8 +138,16 @@ class Attempt:
             body = await response.read(LARGEST_ERROR)
         except UpstreamProtocol:
             body = b""
-        said, _ = self._plan.front.read_error(body)
-        return failures.classify(request, response.status, response.headers, body, self._mask(), said)
+        plan = self._plan
+        return failures.classify(
+            request,
+            response.status,
+            response.headers,
+            body,
+            self._mask(),
+            plan.back,
+            translated=plan.back is not plan.front,
+        )
 
     # ── non-streamed ──────────────────────────────────────────────────────────────────
 
@@ -120,9 +161,16 @@ class Attempt:
         if delivery is not None:
             delivery.close()
             running.delivery = None
-        running.usage, running.finish, _ = self._plan.front.usage(running.request.endpoint, body)
-        length = (b"content-length", b"%d" % len(body))
-        fields = (*head.kept, length) if head.media else (_JSON_TYPE, *head.kept, length)
+        translation = self._plan.translation
+        if translation is None:
+            running.usage, running.finish, _ = self._plan.front.usage(running.request.endpoint, body)
+            fields = head.kept if head.media else (_JSON_TYPE, *head.kept)
+        else:
+            whole = translation.whole(body, self._plan.upstream.deployment)
+            body, running.usage, running.finish = whole.body, whole.usage, whole.finish
+            kept = (field for field in head.kept if field[0] != b"content-type")
+            fields = (_JSON_TYPE, *kept, *self._plan.notes)
+        fields = (*fields, (b"content-length", b"%d" % len(body)))
         self._sink.start(response.status, forward.with_limit(fields, self._plan.limit))
         self._sink.write(body)
         self._sink.end()
@@ -131,10 +179,11 @@ class Attempt:
 
     # ── streamed ──────────────────────────────────────────────────────────────────────
 
-    async def _stream(self, response: IUpstreamResponse, head: Headers, transcoder: Transcoder) -> None:
+    async def _stream(
+        self, response: IUpstreamResponse, head: Headers, transcoder: Transcoder, *, events: bool = True
+    ) -> None:
         running = self._running
         delivery = running.delivery or self._deliver()
-        events = isinstance(transcoder, Passthrough)
         if not events:
             if delivery.started:
                 raise self._protocol("The provider answered without an event stream.")
@@ -150,21 +199,23 @@ class Attempt:
         running.ended(response.status)
 
     def _deliver(self) -> Delivery:
-        head = forward.with_limit(_EVENT_HEAD, self._plan.limit)
+        head = forward.with_limit((_content_type(self._plan), *self._plan.notes), self._plan.limit)
         front, request_id = self._plan.front, self._running.request.id
         delivery = Delivery(
             self._sink,
             self._clock,
             self._plan.heartbeat,
-            front.heartbeat,
+            b"\n" if self._running.request.path_array else front.heartbeat,
             head,
             lambda error: front.stream_error(error, request_id),
         )
         self._running.delivery = delivery
         return delivery
 
-    def _passthrough(self) -> Passthrough:
+    def _transcoder(self) -> Transcoder:
         plan = self._plan
+        if plan.translation is not None:
+            return plan.translation.transcoder(plan.upstream.deployment, self._mask)
         return Passthrough(
             plan.front,
             self._running.request.endpoint,

@@ -163,7 +163,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Native(msgspec.Struct, frozen=True):
-    """A part that only its own dialect understands: server tool calls and results, containers …
+    """A part that only its own dialect understands: server tool calls and results, containers.
 
     Attributes:
         origin: the dialect.

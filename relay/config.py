@@ -108,12 +108,14 @@ class ServerConfig:
         connections: largest number of open client connections.
         cors_origins: web origins that may call; ``*`` allows any.
         hosts: names besides loopback ones that a ``Host`` header may carry on loopback without keys.
+        strict: whether a field that a translation cannot carry is refused instead of dropped.
     """
 
     body: int = 32 * 1024 * 1024
     connections: int = 10_000
     cors_origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    strict: bool = False
 
 
 @attrs.frozen

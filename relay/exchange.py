@@ -107,6 +107,9 @@ class ClientRequest(msgspec.Struct, frozen=True):
         client: the peer's address for logs.
         credential: the key that the client sent, in whichever style, or None.
         received: monotonic seconds at which the head was complete.
+        path_model: the model that the path names, "" where the body does.
+        path_stream: whether the path asks for a stream; None where the body tells.
+        path_array: whether that stream is to be one JSON array.
     """
 
     id: str
@@ -120,6 +123,9 @@ class ClientRequest(msgspec.Struct, frozen=True):
     received: float
     key: KeyInfo | None = None
     fields: Mapping[str, FormField] = msgspec.field(default_factory=dict)
+    path_model: str = ""
+    path_stream: bool | None = None
+    path_array: bool = False
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header field given in lower case, or None."""
@@ -241,6 +247,7 @@ class ExchangeRecord(msgspec.Struct, frozen=True):
         estimated: whether the usage is relay's estimate.
         finish: the answer's finish or stop reason, or "".
         generation: configuration generation it ran under.
+        dropped: what a translation could not carry, by the client's field names.
     """
 
     id: str
@@ -274,3 +281,4 @@ class ExchangeRecord(msgspec.Struct, frozen=True):
     estimated: bool = False
     finish: str = ""
     generation: int = 0
+    dropped: tuple[str, ...] = ()

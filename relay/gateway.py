@@ -14,11 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relay.attempt import Attempt
+from relay.attempt import Attempt, answer_alone
 from relay.errors import ClientGone, Draining, InternalError, RelayError, UpstreamError
 from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
 from relay.interfaces import IConfiguration, IKeyStore, ILimiter, IModelCatalog, IObserver, ISink, IUpstream
-from relay.planning import Plan, Planner
+from relay.planning import Estimate, Plan, Planner
 from relay.running import RunningExchange
 from relay.secret import Redactor, Secret
 
@@ -145,7 +145,10 @@ class Gateway:
                 raise _draining()
             running.key = running.request.key or await self._owner(running.request.credential)
             planned = self._planner.plan(running)
-            await self._attempt(running, planned, sink)
+            if isinstance(planned, Estimate):
+                answer_alone(running, planned, sink)
+            else:
+                await self._attempt(running, planned, sink)
         except (CancelledError, RelayError) as error:
             if sink.gone:
                 raise ClientGone("The client left.") from error

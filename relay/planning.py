@@ -9,11 +9,12 @@ from relay.dialects.base import Dialect
 from relay.dialects.form import FormRequest, read_form
 from relay.dialects.registry import DIALECTS
 from relay.dialects.request import JSONRequest, read_request
+from relay.dialects.translation import Translation
 from relay.endpoints import BodyKind, Endpoint
-from relay.errors import DialectUnsupported, InvalidRequest, UnsupportedMedia
-from relay.exchange import ANONYMOUS, ClientRequest, LimitState, UpstreamRequest
+from relay.errors import InvalidRequest, UnsupportedMedia
+from relay.exchange import ANONYMOUS, ClientRequest, Headers, LimitState, UpstreamRequest
 from relay.interfaces import IKeyStore, ILimiter, IModelCatalog
-from relay.policy import forward, routing
+from relay.policy import forward, routing, translating
 from relay.policy.credentials import depends_on_client, upstream_credential
 from relay.policy.forward import Template
 from relay.provider import ProviderEndpoint, Quirk, RateLimit
@@ -31,18 +32,31 @@ class Plan(msgspec.Struct, frozen=True):
     """What an attempt needs.
 
     Attributes:
-        front: dialect of the client and, here, of the upstream.
-        upstream: the request to send.
+        front: dialect of the client.
+        back: dialect of the provider.
+        upstream: the request to send; None where relay answers itself.
         strip_usage: whether relay asked for a usage report that the client did not ask for.
         limit: state of the rate limit after this request, None when there is none.
         heartbeat: seconds of silence before a heartbeat; 0 sends none.
+        translation: how the answer is translated, None where front and back are one.
+        notes: header fields of relay's own for the answer.
     """
 
     front: Dialect
+    back: Dialect
     upstream: UpstreamRequest
     strip_usage: bool
     limit: LimitState | None
     heartbeat: float
+    translation: Translation | None = None
+    notes: Headers = ()
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A plan for a request that relay answers itself: the JSON body of the answer."""
+
+    body: bytes
+    limit: LimitState | None
 
 
 class Way:
@@ -55,16 +69,18 @@ class Way:
         limit: the rate limit in force.
         asks_usage: whether usage has to be asked for in streams.
         clients_keys: whether clients bring their own keys for the provider.
+        translated: whether front and back differ.
         template: the common part of the upstream requests where all use the same key, made
             with the first of them; None before.
     """
 
-    __slots__ = ("asks_usage", "clients_keys", "deployment", "label", "limit", "served", "template")
+    __slots__ = ("asks_usage", "clients_keys", "deployment", "label", "limit", "served", "template", "translated")
 
     def __init__(self, deployment: Deployment, endpoint: Endpoint, label: str, *, keys_required: bool) -> None:
         provider = deployment.provider
         self.deployment = deployment
         self.served: ProviderEndpoint = provider.endpoints[endpoint.path]
+        self.translated = translating.needed(endpoint, provider)
         self.label = label
         self.limit: RateLimit = provider.rate_limits[endpoint.path]
         self.asks_usage = endpoint.path in _CHAT and Quirk.NO_STREAM_USAGE not in provider.quirks
@@ -88,7 +104,7 @@ class Planner:
         self._ways: dict[tuple[str, str], Way] = {}
         self._valid_for: tuple[Snapshot | None, int] = (None, 0)
 
-    def plan(self, running: RunningExchange) -> Plan:
+    def plan(self, running: RunningExchange) -> Plan | Estimate:
         """Decide everything about an exchange whose caller is known.
 
         Args:
@@ -107,16 +123,48 @@ class Planner:
         provider = way.deployment.provider
         key = running.key if running.key.configured or way.clients_keys else ANONYMOUS
         limit = self._limiter.check(endpoint.path, f"{provider.name}/{key.id}", way.limit)
+        if way.translated or (request.path_array and parsed.stream):
+            return self._translated(running, way, parsed.model, limit)
         _check_served(request, way.served, provider.name, stream=parsed.stream)
-        template = way.template or self._template(running, way, request.credential)
+        template = way.template or self._template(running, way, way.served, request.credential)
         ask_usage = way.asks_usage and parsed.stream and not parsed.wants_usage
-        body = parsed.encode(way.deployment.model, provider.params, ask_usage=ask_usage)
+        body = parsed.encode("" if request.path_model else way.deployment.model, provider.params, ask_usage=ask_usage)
+        front = DIALECTS[endpoint.front]
         return Plan(
-            front=DIALECTS[endpoint.front],
+            front=front,
+            back=front,
             upstream=forward.fill(template, request, body, stream=parsed.stream),
             strip_usage=ask_usage,
             limit=limit,
             heartbeat=way.served.stream.heartbeat,
+        )
+
+    def _translated(self, running: RunningExchange, way: Way, model: str, limit: LimitState | None) -> Plan | Estimate:
+        """Plan an exchange whose provider speaks another dialect."""
+        request, provider = running.request, way.deployment.provider
+        passage = translating.passage(request.endpoint, provider)
+        asked = translating.asked(passage, request, model, int(running.began))
+        if passage.back is None:
+            return Estimate(translating.counted(passage, asked), limit)
+        served = passage.served
+        strict = running.snapshot.server.strict or request.header(translating.STRICT) not in (None, b"0", b"false")
+        translation = translating.translation(passage, asked, provider, way.deployment.model, strict=strict)
+        running.back, running.dropped = served.dialect, translation.built.dropped
+        stream = translation.target.stream
+        if stream and not served.stream_support:
+            raise InvalidRequest(f"Provider {provider.name!r} does not stream on {served.path}.", param="stream")
+        template = way.template or self._template(running, way, served, request.credential)
+        front = DIALECTS[request.endpoint.front]
+        upstream = forward.fill(template, request, translating.body(translation.built, provider), stream=stream)
+        return Plan(
+            front=front,
+            back=passage.dialect,
+            upstream=forward.with_fields(upstream, translation.built.headers),
+            strip_usage=False,
+            limit=limit,
+            heartbeat=served.stream.heartbeat if front.heartbeat or request.path_array else 0.0,
+            translation=translation,
+            notes=translating.note(translation.built),
         )
 
     def _way(self, snapshot: Snapshot, endpoint: Endpoint, model: str) -> Way:
@@ -135,7 +183,9 @@ class Planner:
             self._ways[endpoint.path, model] = way
         return way
 
-    def _template(self, running: RunningExchange, way: Way, client: Secret | None) -> Template:
+    def _template(
+        self, running: RunningExchange, way: Way, served: ProviderEndpoint, client: Secret | None
+    ) -> Template:
         credential = upstream_credential(
             way.deployment.provider,
             first=way.deployment.first,
@@ -143,7 +193,7 @@ class Planner:
             client=client,
             default=running.snapshot.default_key,
         )
-        template = forward.prepare(way.deployment, running.request.endpoint.path, credential)
+        template = forward.prepare(way.deployment, served.path, credential)
         if not way.clients_keys:
             way.template = template
         return template
@@ -154,16 +204,14 @@ def _read(request: ClientRequest) -> JSONRequest | FormRequest:
         return read_form(request.endpoint, request.body, request.fields)
     if not isinstance(request.body, bytes):
         raise InvalidRequest("The body is too large for this endpoint's content type.")
-    return read_request(request.endpoint, request.body)
+    parsed = read_request(request.endpoint, request.body)
+    if request.path_model:
+        return parsed.addressed(request.path_model, stream=bool(request.path_stream))
+    return parsed
 
 
 def _check_served(request: ClientRequest, served: ProviderEndpoint, provider: str, *, stream: bool) -> None:
     endpoint = request.endpoint
-    if served.dialect != endpoint.front:
-        raise DialectUnsupported(
-            f"Provider {provider!r} speaks {served.dialect!r} on {endpoint.path}, and this endpoint takes "
-            f"{endpoint.front!r} requests. Choose an endpoint or a provider that match."
-        )
     if stream and not served.stream_support:
         raise InvalidRequest(f"Provider {provider!r} does not stream on {endpoint.path}.", param="stream")
     if served.requires_multipart and endpoint.body is not BodyKind.MULTIPART and not forward.is_form(request):

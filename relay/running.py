@@ -25,15 +25,16 @@ class RunningExchange:
 
     __slots__ = (
         "_attempt_began",
-        "_began",
         "_monotonic",
         "_upstream_duration",
         "attempts",
         "back",
+        "began",
         "bytes_out",
         "chunks",
         "delivery",
         "deployment",
+        "dropped",
         "error",
         "finish",
         "interruption",
@@ -59,7 +60,7 @@ class RunningExchange:
         self.request = request
         self.snapshot = snapshot
         self._monotonic = monotonic
-        self._began = wall() - (monotonic() - request.received)
+        self.began = wall() - (monotonic() - request.received)
         self.key: KeyInfo = ANONYMOUS
         self.deployment: Deployment | None = None
         self.back = ""
@@ -76,6 +77,7 @@ class RunningExchange:
         self.chunks = 0
         self.bytes_out = 0
         self.delivery: Delivery | None = None
+        self.dropped: tuple[str, ...] = ()
         self.interruption: RelayError | None = None
         self._attempt_began = 0.0
         self._upstream_duration = 0.0
@@ -131,7 +133,7 @@ class RunningExchange:
         return ExchangeRecord(
             id=request.id,
             upstream_id=self.upstream_id,
-            time=self._began,
+            time=self.began,
             method="POST",
             endpoint=request.endpoint.path,
             front=request.endpoint.front,
@@ -159,4 +161,5 @@ class RunningExchange:
             usage=self.usage,
             finish=self.finish,
             generation=self.snapshot.generation,
+            dropped=self.dropped,
         )

@@ -83,6 +83,10 @@ class Listener(Protocol):
         """The in-stream error that may follow the frames heard so far, as complete frames."""
 
 
+def _no_wait(_body: bytes) -> float | None:
+    return None
+
+
 @attrs.frozen
 class Dialect:
     """A wire language.
@@ -97,6 +101,7 @@ class Dialect:
         usage: JSON answer body → its usage, finish reason and model ("" where absent);
             never raises.
         read_error: error answer body → (message, code), "" where absent; never raises.
+        retry_after: error answer body → seconds that it asks to wait, None if it does not say; never raises.
         stream_type: media type of its streams.
         fronts: canonical path → how clients' requests there are translated.
         backs: operation → how requests to providers are translated.
@@ -110,6 +115,7 @@ class Dialect:
     stream_error: Callable[[RelayError, str], bytes]
     usage: Callable[[Endpoint, bytes], tuple[Usage, str, str]]
     read_error: Callable[[bytes], tuple[str, str]]
+    retry_after: Callable[[bytes], float | None] = _no_wait
     stream_type: str = EVENTS
     fronts: Mapping[str, Front[Any, Any]] = attrs.field(factory=dict)
     backs: Mapping[Operation, Back[Any, Any]] = attrs.field(factory=dict)

@@ -62,6 +62,10 @@ class JSONRequest(msgspec.Struct, frozen=True):
             fields["stream_options"] = _with_usage(fields.get("stream_options"))
         return msgspec.json.encode(fields)
 
+    def addressed(self, model: str, *, stream: bool) -> JSONRequest:
+        """The same request with the model and the kind of answer that its path names."""
+        return JSONRequest(checked_model(model), stream, False, self._fields)
+
 
 def read_request(endpoint: Endpoint, body: bytes) -> JSONRequest:
     """Read and check a JSON body.
@@ -96,10 +100,19 @@ def _check_encoding(body: bytes) -> None:
 
 
 def _model(endpoint: Endpoint, shape: Shape) -> str:
-    """The model's name, checked; it goes into logs, headers and paths."""
+    """The model that a body names."""
     model = shape.model or ""
     if not model and not endpoint.model_optional:
         raise InvalidRequest("`model` must be a non-empty string.", param="model")
+    return checked_model(model)
+
+
+def checked_model(model: str) -> str:
+    """The model's name, if it may go into logs, headers and paths.
+
+    Raises:
+        InvalidRequest: it is too long, or holds control characters.
+    """
     if len(model) > LONGEST_MODEL:
         raise InvalidRequest(f"`model` is longer than {LONGEST_MODEL} characters.", param="model")
     if not model.isprintable() and any(unicodedata.category(char) == "Cc" for char in model):

@@ -40,6 +40,7 @@ def server_config(spec: ServerFile | UnsetType, place: Place) -> ServerConfig:
             _host(text, place.at("hosts", index))
             for index, text in enumerate([] if spec.hosts is UNSET else spec.hosts)
         ),
+        strict=spec.strict,
     )
 
 

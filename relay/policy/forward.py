@@ -8,6 +8,7 @@ import attrs
 import msgspec
 
 from relay.config import Deployment
+from relay.dialects.registry import DIALECTS
 from relay.exchange import Body, ClientRequest, Headers, LimitState, UpstreamRequest
 from relay.policy.credentials import Credential
 from relay.provider import Auth, AuthScheme, Provider, ProviderEndpoint, Timeouts
@@ -50,6 +51,8 @@ class Template:
         provider: the provider's name.
         served: how the provider serves the endpoint.
         target: path and query, model and key in place.
+        stream_target: the same for requests that ask for a stream.
+        accept: what is accepted of a streamed answer.
         headers: configured fields and the key's.
         names: their names; what a client sends under them stays behind.
         anthropic: whether Anthropic's own fields go along.
@@ -61,6 +64,8 @@ class Template:
     provider: str
     served: ProviderEndpoint
     target: str
+    stream_target: str
+    accept: bytes
     headers: Headers
     names: frozenset[bytes]
     anthropic: bool
@@ -78,16 +83,21 @@ def prepare(deployment: Deployment, path: str, credential: Credential) -> Templa
     """
     provider = deployment.provider
     served = provider.endpoints[path]
-    target = served.target.replace("{model}", _segment(deployment.model))
+    target, streamed = (
+        served.target_for(stream=stream).replace("{model}", _segment(deployment.model)) for stream in (False, True)
+    )
     headers = {name.encode(): value.encode("latin-1") for name, value in served.headers}
     if credential.secret:
         target, added = authorize(provider.auth, credential.secret, target)
+        streamed, _ = authorize(provider.auth, credential.secret, streamed)
         headers.update(added)
     return Template(
         deployment=deployment.name,
         provider=provider.name,
         served=served,
         target=target,
+        stream_target=streamed,
+        accept=_accept(served.dialect),
         headers=tuple(headers.items()),
         names=frozenset(headers),
         anthropic=served.dialect == "anthropic",
@@ -106,7 +116,8 @@ def fill(template: Template, request: ClientRequest, body: bytes | Body, *, stre
         stream: whether a streamed answer was asked for.
     """
     served, names, headers = template.served, template.names, template.headers
-    accept, agent = (_EVENTS if stream else b"*/*"), _AGENT
+    accept, agent = (template.accept if stream else b"*/*"), _AGENT
+    target = template.stream_target if stream else template.target
     for name, value in request.headers:
         if name == b"user-agent":
             agent = value
@@ -124,7 +135,7 @@ def fill(template: Template, request: ClientRequest, body: bytes | Body, *, stre
         provider=template.provider,
         method=served.method,
         origin=served.origin,
-        target=_with_query(template.target, request.query) if request.query else template.target,
+        target=_with_query(target, request.query) if request.query else target,
         headers=(*headers, (b"content-type", content_type)),
         body=body,
         stream=stream,
@@ -132,6 +143,24 @@ def fill(template: Template, request: ClientRequest, body: bytes | Body, *, stre
         credential=template.credential.secret,
         own_credential=template.credential.own,
     )
+
+
+def with_fields(request: UpstreamRequest, fields: Headers) -> UpstreamRequest:
+    """The request with header fields of a translation; lists that are there already are lengthened."""
+    if not fields:
+        return request
+    own = dict(fields)
+    kept = []
+    for name, value in request.headers:
+        added = own.pop(name, None)
+        kept.append((name, value if added is None else b"%b,%b" % (value, added)))
+    return msgspec.structs.replace(request, headers=(*kept, *own.items()))
+
+
+def _accept(dialect: str) -> bytes:
+    """The media type of a dialect's streams; events where it is not known."""
+    known = DIALECTS.get(dialect)
+    return known.stream_type.encode() if known else _EVENTS
 
 
 def build(

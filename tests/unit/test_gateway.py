@@ -413,11 +413,11 @@ class RefusalTests(GatewayCase):
                 self.failureResultOf(second, RateLimited)
 
     def test_aForeignDialect(self) -> None:
-        """The error names both dialects."""
+        """What no dialect of the provider has is refused; the error names dialect and endpoint."""
         self.build(make_snapshot(make_provider(scheme=AuthScheme.NONE, dialect="anthropic")))
-        error = self.refused(DialectUnsupported)
+        error = self.refused(DialectUnsupported, make_request("/v1/embeddings", b'{"model":"m","input":"hi"}'))
         self.assertIn("anthropic", str(error))
-        self.assertIn("openai", str(error))
+        self.assertIn("/v1/embeddings", str(error))
 
     def test_streamSupport(self) -> None:
         """``streamSupport: false`` refuses streams and nothing else."""

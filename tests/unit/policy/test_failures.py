@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relay.config import Deployment
 from relay.errors import UpstreamCredential, UpstreamError, UpstreamOverloaded, UpstreamRateLimited, UpstreamRefused
+from relay.dialects.registry import DIALECTS
 from relay.exchange import Headers
 from relay.policy.credentials import Credential
 from relay.policy.failures import classify, retry_after
@@ -18,12 +19,17 @@ KEY = Secret("provider-key-1234")
 
 
 def error_for(
-    status: int, body: bytes = b'{"error":{"message":"no"}}', headers: Headers = JSON, *, own: bool = True
+    status: int,
+    body: bytes = b'{"error":{"message":"no"}}',
+    headers: Headers = JSON,
+    *,
+    own: bool = True,
+    translated: bool = False,
 ) -> UpstreamError:
     """Classify one answer to a request sent with relay's own key."""
     deployment = Deployment(name="d", provider=make_provider(), model="m")
     request = build(deployment, make_request(), b"", Credential(KEY, own=own), stream=False)
-    return classify(request, status, headers, body, Redactor([KEY]), "no")
+    return classify(request, status, headers, body, Redactor([KEY]), DIALECTS["openai"], translated=translated)
 
 
 class ClassifyTests(SynchronousTestCase):
@@ -67,6 +73,24 @@ class ClassifyTests(SynchronousTestCase):
         error = error_for(400, b'{"error":{"message":"bad key provider-key-1234"}}')
         assert error.answer is not None
         self.assertNotIn(KEY.reveal().encode(), error.answer.body)
+
+    def test_anotherDialectsAnswerStaysBehind(self) -> None:
+        """A client of another dialect gets the provider's words, not its body."""
+        error = error_for(400, translated=True)
+        self.assertEqual((error.answer, error.message), (None, "no"))
+
+    def test_aBadKeyWithStatus400(self) -> None:
+        """Gemini and xAI refuse relay's key with a 400: still not the client's fault."""
+        for words in ("API key not valid. Please pass a valid API key.", "Incorrect API key provided: ab***"):
+            body = b'{"error":{"message":"%b"}}' % words.encode()
+            self.assertIs(type(error_for(400, body)), UpstreamCredential, words)
+            self.assertIs(type(error_for(400, body, own=False)), UpstreamRefused, words)
+
+    def test_aPromptThatDoesNotFit(self) -> None:
+        """Agents know a full context by this code and by the provider's words."""
+        words = "prompt is too long: 210000 tokens > 200000 maximum"
+        error = error_for(400, b'{"error":{"message":"%b"}}' % words.encode())
+        self.assertEqual((error.code, error.message), ("context_length_exceeded", words))
 
 
 class RetryAfterTests(SynchronousTestCase):
