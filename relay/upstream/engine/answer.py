@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from relay.wire.http import FieldMemo, HeadError, ResponseHead, find_head_end, parse_response_head
+from relay.wire.answer import AnswerHead, AnswerMemo
+from relay.wire.http import HEAD_LIMIT, HeadError, find_head_end
 
 INTERIM_ANSWERS = 10
 """1xx answers before the final one."""
@@ -12,13 +13,13 @@ _SWITCHING = 101
 _FINAL = 200
 
 
-class AnswerHead:
+class AnswerReader:
     """Reads one head after the other, each between `expect` and the head that `feed` returns.
 
     What it holds is bounded by the bound on one head; interim answers are dropped.
 
     Args:
-        memo: field lines that came before, on this connection or others; None remembers none.
+        memo: reads heads; shared with other connections.
 
     Attributes:
         rest: what followed the head that `feed` returned; to be taken away.
@@ -27,7 +28,7 @@ class AnswerHead:
 
     __slots__ = ("_held", "_interim", "_memo", "_method", "begun", "rest")
 
-    def __init__(self, memo: FieldMemo | None = None) -> None:
+    def __init__(self, memo: AnswerMemo) -> None:
         self._memo = memo
         self.begun = False
         self.rest = b""
@@ -40,7 +41,7 @@ class AnswerHead:
         self.begun = False
         self._method = method
 
-    def feed(self, data: bytes) -> ResponseHead | None:
+    def feed(self, data: bytes) -> AnswerHead | None:
         """Take bytes; return the final head once it is whole.
 
         Raises:
@@ -50,13 +51,20 @@ class AnswerHead:
         self.begun = True
         held = self._held
         if held is None:
+            end = data.find(b"\r\n\r\n", 0, HEAD_LIMIT) + 4
+            if end > 3:
+                head = self._memo.read(data[:end], self._method)
+                if _FINAL <= head.status <= HIGHEST_STATUS:
+                    self._interim = 0
+                    self.rest = data[end:]
+                    return head
             seen: int = 0
             buffer: bytes | bytearray = data
         else:
             seen, buffer = len(held), held
             held += data
         while (end := find_head_end(buffer, seen)) >= 0:
-            head = parse_response_head(bytes(buffer[:end]), self._method, self._memo)
+            head = self._memo.read(bytes(buffer[:end]), self._method)
             seen, buffer = 0, buffer[end:]
             if _FINAL <= head.status <= HIGHEST_STATUS:
                 self._held = None

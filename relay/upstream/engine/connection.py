@@ -20,10 +20,11 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from relay.runtime.wheel import Deadline, Wheel
-from relay.upstream.engine.answer import AnswerHead
+from relay.runtime.wheel import Watch, Wheel
+from relay.upstream.engine.answer import AnswerReader
 from relay.upstream.engine.taker import NOBODY, Break, Taker
-from relay.wire.http import ChunkedBody, FieldMemo, Framing, FramingError, HeadError, ResponseHead
+from relay.wire.answer import AnswerHead, AnswerMemo
+from relay.wire.http import ChunkedBody, Framing, FramingError, HeadError
 
 LINGER = 5.0
 """Seconds that a connection may take to close tidily before it is aborted."""
@@ -69,6 +70,7 @@ Opened = Callable[["Connection | Exception"], None]
 """Told once: the connection that stands, or why there is none."""
 
 _OPENING, _IDLE, _HEAD, _LENGTH, _CHUNKED, _EOF, _CLOSED = State
+_BY_LENGTH = Framing.LENGTH
 
 
 @implementer(IProtocol, IHandshakeListener)
@@ -76,21 +78,21 @@ class Connection:
     """One connection; see `State`.
 
     Args:
-        wheel: bounds how long closing takes.
+        wheel: runs the deadlines.
         home: takes it back.
         opened: told when it stands; for TLS that is when the certificate is good.
         secure: whether TLS is on top.
-        memo: field lines of answers that came before.
+        memo: reads heads of answers; shared with other connections.
 
     Attributes:
         state: where it stands.
         reused: whether the present exchange is not its first.
         transport: TCP or TLS below, while that is open.
+        watch: the one deadline that holds at a time; set by who has the connection, and resting when it is given back.
     """
 
     __slots__ = (
         "_chunks",
-        "_closing",
         "_head",
         "_home",
         "_keep",
@@ -106,10 +108,11 @@ class Connection:
         "reused",
         "state",
         "transport",
+        "watch",
     )
 
     def __init__(
-        self, wheel: Wheel, home: Home, opened: Opened, *, secure: bool, memo: FieldMemo | None = None
+        self, wheel: Wheel, home: Home, opened: Opened, *, secure: bool, memo: AnswerMemo | None = None
     ) -> None:
         self.state = _OPENING
         self.reused = False
@@ -119,7 +122,7 @@ class Connection:
         self._opened: Opened | None = opened
         self._secure = secure
         self._taker: Taker = NOBODY
-        self._head = AnswerHead(memo)
+        self._head = AnswerReader(memo or AnswerMemo())
         self._chunks: ChunkedBody | None = None
         self._left = 0  # bytes of a body of known length that are to come
         self._keep = False
@@ -127,7 +130,7 @@ class Connection:
         self._paused = False
         self._producer: IBodyProducer | None = None
         self._upload: Deferred[None] | None = None
-        self._closing: Deadline | None = None
+        self.watch: Watch = wheel.watch()
 
     # ── coming up ─────────────────────────────────────────────────────────────────────
 
@@ -239,8 +242,9 @@ class Connection:
             self.drop()  # nobody asked: whatever it is, it must not become the next answer
 
     def _take_head(self, data: bytes) -> None:
+        reader = self._head
         try:
-            head = self._head.feed(data)
+            head = reader.feed(data)
         except HeadError as error:
             self._break(Break.MALFORMED, error)
             return
@@ -251,14 +255,16 @@ class Connection:
             return
         self._taker = taker
         self._keep = head.keep_alive
-        rest, self._head.rest = self._head.rest, b""
+        rest = reader.rest
+        if rest:
+            reader.rest = b""
         self._take_body(head, rest)
         taker.announced()
 
-    def _take_body(self, head: ResponseHead, data: bytes) -> None:
+    def _take_body(self, head: AnswerHead, data: bytes) -> None:
         """Begin with the body, whose first bytes came along with the head."""
         framing = head.framing
-        if framing is Framing.LENGTH:
+        if framing is _BY_LENGTH:
             self.state = _LENGTH
             self._left = head.length
             if data:
@@ -300,8 +306,7 @@ class Connection:
         """The message is whole: decide whether the connection may be used again."""
         taker, self._taker = self._taker, NOBODY
         self._chunks = None
-        if self._closing is not None:
-            self._stop_closing()
+        self.watch.rest()
         if rest or self._upload is not None:
             # Bytes that nobody asked for, or an upload that the provider does not want.
             self.drop()
@@ -327,13 +332,13 @@ class Connection:
         self._taker = NOBODY
         if not self._whole and self.state is not _CLOSED:
             self.resume()
-            self._closing = self._wheel.arm(seconds, self.drop)
+            self.watch.set(self._wheel.seconds() + seconds, self.drop)
 
     def close(self) -> None:
         """Close tidily, within `LINGER`."""
         self._leave()
         if self.transport is not None:
-            self._closing = self._wheel.arm(LINGER, self.cut)
+            self.watch.set(self._wheel.seconds() + LINGER, self.cut)
             self.transport.loseConnection()
 
     def drop(self) -> None:
@@ -352,17 +357,12 @@ class Connection:
         self._taker = NOBODY
         self._opened = None
         self._chunks = None
-        self._stop_closing()
+        self.watch.cancel()
         upload, self._upload = self._upload, None
         if upload is not None:
             upload.cancel()
         if before is not _CLOSED and before is not _OPENING:
             self._home.gone(self)
-
-    def _stop_closing(self) -> None:
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The socket is closed."""

@@ -27,7 +27,8 @@ from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.origins import OriginPool, Search
 from relay.upstream.engine.taker import Break
 from relay.upstream.failures import timed_out
-from relay.wire.http import Framing, ResponseHead
+from relay.wire.answer import AnswerHead
+from relay.wire.http import Framing
 
 CONNECT = 10.0
 """Seconds that finding a connection may take; all else is bounded by who asks."""
@@ -120,7 +121,7 @@ class Door:
 
     # ── the answer, told by the connection ────────────────────────────────────────────
 
-    def answered(self, head: ResponseHead) -> Answer | None:
+    def answered(self, head: AnswerHead) -> Answer | None:
         """The head is here."""
         connection, request, answered = self._connection, self._request, self._answered
         if connection is None or request is None or answered is None:
@@ -187,7 +188,7 @@ class Answer:
     """
 
     def __init__(
-        self, connection: Connection, request: Request, head: ResponseHead, announce: Deferred[IResponse]
+        self, connection: Connection, request: Request, head: AnswerHead, announce: Deferred[IResponse]
     ) -> None:
         self.version = (b"HTTP", *head.version)
         self.code = head.status
@@ -225,7 +226,7 @@ class Answer:
 
     # ── Taker, told by the connection ─────────────────────────────────────────────────
 
-    def answered(self, head: ResponseHead) -> Answer:
+    def answered(self, head: AnswerHead) -> Answer:
         """It has been answered already."""
         raise RuntimeError("There was a head before.")
 

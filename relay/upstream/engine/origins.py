@@ -11,6 +11,7 @@ from relay.provider import Origin
 from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.dial import Dial, Dialer
+from relay.upstream.engine.head import RequestHeads
 
 RETRY_AFTER = 1.0
 """Seconds after which one who found the queue full may come again."""
@@ -99,14 +100,14 @@ class OriginPool:
 
     Attributes:
         origin: where they lead.
-        heads: a place for the users' beginnings of requests, by method and target.
+        heads: composes the heads of requests to it.
     """
 
     __slots__ = ("_idle", "_keeper", "_sweep", "_taken", "_waiting", "heads", "origin")
 
     def __init__(self, keeper: Keeper, origin: Origin) -> None:
         self.origin = origin
-        self.heads: dict[tuple[str, str], bytes] = {}
+        self.heads = RequestHeads(origin.netloc)
         self._keeper = keeper
         self._idle: dict[Connection, float] = {}  # since when; the last one is the freshest
         self._taken = 0  # connections that there are or that are being opened

@@ -46,6 +46,7 @@ class Pool(HTTPConnectionPool):
         self.shut = False
         self.closing: set[Connection] = set()
         self._origins: dict[Origin, OriginPool] = {}
+        self.find = self._origins.get  # the connections to an origin, if there are any
         self._closed: Deferred[None] | None = None
 
     def at(self, origin: Origin) -> OriginPool:

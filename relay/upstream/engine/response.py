@@ -8,16 +8,14 @@ from zope.interface import implementer
 
 from relay.dialects.transcode import Transcoder
 from relay.errors import RelayError, UpstreamError, UpstreamProtocol
-from relay.exchange import Headers
+from relay.exchange import UpstreamRequest
 from relay.interfaces import ISink, IUpstreamResponse
 from relay.outcome import Stage
-from relay.provider import Timeouts
-from relay.runtime.wheel import Deadline, Wheel
-from relay.upstream.engine.connection import Connection
+from relay.runtime.wheel import Wheel
 from relay.upstream.engine.failures import cut_off, in_body
+from relay.upstream.engine.origins import OriginPool
+from relay.upstream.engine.sending import Sending
 from relay.upstream.engine.taker import Break
-from relay.upstream.failures import timed_out
-from relay.wire.http import ResponseHead
 
 GRACE = 1.0
 """Seconds that a message may take to end behind its terminal event, if its connection is to be kept."""
@@ -26,96 +24,58 @@ _UNBOUNDED = 1 << 62
 
 
 @implementer(IUpstreamResponse, IPushProducer)
-class EngineResponse:
-    """One answer, and the `Taker` of its body; at most one of `read` and `stream` is called.
+class EngineResponse(Sending):
+    """An exchange with a provider: what `Sending` does, and the `Taker` of the answer's body.
 
-    Until then, what came along with the head is held, and reading pauses. Its deadlines
-    run from the beginning; a streamed answer has to be taken within ``idle``.
+    At most one of `read` and `stream` is called. Until then, what came along with the head
+    is held, and reading pauses. The deadlines run from the beginning; a streamed answer has
+    to be taken within ``idle``.
 
     Args:
-        connection: carries the answer.
-        status: HTTP status.
-        headers: its fields, but for those that are nobody's business.
+        pool: the connections to the request's origin.
         wheel: runs the deadlines.
-        deployment: the deployment's name, for errors.
-        timeouts: how long each deadline is.
-        streamed: whether a streamed answer was asked for; decides which deadlines hold.
-        total: the deadline for the whole exchange, which runs already; `late_in_total` is called when it passes.
-        announce: fires with this answer.
+        request: what to send.
     """
 
-    __slots__ = (
-        "_announce",
-        "_connection",
-        "_deployment",
-        "_idle",
-        "_late",
-        "_limit",
-        "_paused",
-        "_pieces",
-        "_result",
-        "_sink",
-        "_size",
-        "_streamed",
-        "_timeouts",
-        "_total",
-        "_transcoder",
-        "_wheel",
-        "headers",
-        "status",
-    )
+    __slots__ = ("_late", "_limit", "_paused", "_pieces", "_result", "_sink", "_size", "_transcoder")
 
-    def __init__(
-        self,
-        connection: Connection,
-        status: int,
-        headers: Headers,
-        wheel: Wheel,
-        deployment: str,
-        timeouts: Timeouts,
-        total: Deadline | None,
-        announce: Deferred[IUpstreamResponse],
-        *,
-        streamed: bool,
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self._connection: Connection | None = connection
-        self._wheel = wheel
-        self._deployment = deployment
-        self._timeouts = timeouts
-        self._streamed = streamed
-        self._total = total
-        self._idle: Deadline | None = None
-        self._announce: Deferred[IUpstreamResponse] | None = announce
-        self._pieces: list[bytes] = []
+    def __init__(self, pool: OriginPool, wheel: Wheel, request: UpstreamRequest) -> None:
+        super().__init__(pool, wheel, request)
+        self._pieces: list[bytes] | None = None  # of the body, while nobody streams it
         self._size = 0
         self._limit = _UNBOUNDED
         self._paused = False
-        self._late: RelayError | None = None
         self._result: Deferred[bytes] | Deferred[None] | None = None
+        self._late: RelayError | None = None  # why there is no body, until somebody asks for it
         self._transcoder: Transcoder | None = None
         self._sink: ISink | None = None
 
     # ── IUpstreamResponse ─────────────────────────────────────────────────────────────
 
+    def at_hand(self, limit: int) -> bytes | None:
+        """The whole body, if it is here already and not larger; else `read` has to be asked."""
+        if self._connection is None and self._late is None and self._size <= limit:
+            return self._body()
+        return None
+
     def read(self, limit: int) -> Deferred[bytes]:
         """Take the whole body, of at most so many bytes."""
         if self._late is not None:
             return fail(self._late)
-        if self._connection is None and self._size <= limit:
+        connection = self._connection
+        if connection is None and self._size <= limit:
             return succeed(self._body())
         self._limit = limit
         result: Deferred[bytes] = Deferred(self._cancelled)
         self._result = result
         if self._size > limit:
             self._too_large()
-        elif self._connection is not None:
-            if self._streamed and self._total is None:
+        elif connection is not None:
+            if self._streamed:
                 # An answer that is not streamed after all: nothing else bounds it as a whole.
-                self._total = self._wheel.arm(self._timeouts.total, self.late_in_total)
-            self._watch_idle()
-            self._connection.resume()
+                self._end = min(self._end, self._wheel.seconds() + self._timeouts.total)
+                self._watch_idle()
+            connection.resume()
         return result
 
     def stream(self, transcoder: Transcoder, sink: ISink) -> Deferred[None]:
@@ -134,7 +94,7 @@ class EngineResponse:
         sink.registerProducer(self, True)
         if not self._paused:
             self._watch_idle()
-        if self._pieces:
+        if self._pieces is not None:
             self.took(self._body())
         if self._result is not None:
             if self._connection is None:
@@ -145,10 +105,10 @@ class EngineResponse:
 
     def abort(self) -> None:
         """Drop the connection at once, unless the answer is already whole. Idempotent."""
-        self._stop_deadlines()
         connection = self._connection
         if connection is None:
             return
+        connection.watch.rest()
         if self._result is None:
             self._late = cut_off(self._deployment)
             self._connection = None
@@ -158,37 +118,42 @@ class EngineResponse:
 
     # ── Taker, told by the connection ─────────────────────────────────────────────────
 
-    def answered(self, head: ResponseHead) -> EngineResponse:
-        """It has been answered already."""
-        raise AssertionError("a second head")
-
     def announced(self) -> None:
         """What came along with the head is here: tell the caller, who takes the body now or later."""
-        announce, self._announce = self._announce, None
-        if announce is not None:
-            announce.callback(self)
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.callback(self)
         if self._result is None and self._connection is not None:
             self._connection.pause()
             self._watch_idle()
 
     def took(self, data: bytes) -> None:
         """A piece of the body."""
-        idle, transcoder = self._idle, self._transcoder
-        if idle is not None:
-            idle.touch()
-        if transcoder is not None:
-            try:
-                out = transcoder.feed(data)
-            except UpstreamError as error:
-                self._fail(error)
-                return
-            if out and self._sink is not None:
-                self._sink.write(out)
-            if transcoder.done or transcoder.error is not None:
-                self._finish()
+        connection, transcoder = self._connection, self._transcoder
+        if connection is not None and self._streamed and not self._paused:
+            due = self._wheel.seconds() + self._timeouts.idle
+            connection.watch.due = due if due < self._end else self._end  # noqa: FURB136  # spares each chunk a call
+        if transcoder is None:
+            self._hold(data)
             return
+        try:
+            out = transcoder.feed(data)
+        except UpstreamError as error:
+            self._give_up()
+            self._fail(error)
+            return
+        if out and self._sink is not None:
+            self._sink.write(out)
+        if transcoder.done or transcoder.error is not None:
+            self._finish()
+
+    def _hold(self, data: bytes) -> None:
+        """Keep a piece until somebody takes the body, or all of it is here."""
+        if self._pieces is None:
+            self._pieces = [data]
+        else:
+            self._pieces.append(data)
         self._size += len(data)
-        self._pieces.append(data)
         if self._size > self._limit:
             self._too_large()
 
@@ -196,27 +161,27 @@ class EngineResponse:
         """The message is whole."""
         self._connection = None
         if self._result is None:
-            if self._total is not None or self._idle is not None:
-                self._stop_deadlines()
-        elif self._transcoder is None:
+            return
+        if self._transcoder is None:
             self._succeed(self._body())
         else:
             self._finish_clean(self._transcoder)
 
     def broken(self, how: Break, cause: Exception) -> None:
         """There will be no more of it."""
-        self._connection = None
-        self._fail(in_body(how, cause, self._deployment))
+        if self.status:
+            self._connection = None
+            self._fail(in_body(how, cause, self._deployment))
+        else:
+            super().broken(how, cause)
 
     # ── IPushProducer, told by the sink ───────────────────────────────────────────────
 
     def pauseProducing(self) -> None:
         """The sink is full: its owner's slowness is not the provider's silence."""
         self._paused = True
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
         if self._connection is not None:
+            self._connection.watch.due = self._end
             self._connection.pause()
 
     def resumeProducing(self) -> None:
@@ -238,6 +203,7 @@ class EngineResponse:
         try:
             last = transcoder.end()
         except UpstreamError as error:
+            self._give_up()
             self._fail(error)
             return
         if last and self._sink is not None:
@@ -253,72 +219,46 @@ class EngineResponse:
 
     # ── the end ───────────────────────────────────────────────────────────────────────
 
-    def late_in_total(self) -> None:
-        """The deadline for the whole has passed."""
-        self._expired("total")
-
-    def _expired(self, deadline: str) -> None:
-        self._fail(timed_out(deadline, Stage.STREAM, self._deployment))
-
-    def _late_in_idle(self) -> None:
-        self._expired("idle")
-
     def _too_large(self) -> None:
         text = "The provider's answer is larger than relay accepts."
+        self._give_up()
         self._fail(UpstreamProtocol(text, stage=Stage.STREAM, deployment=self._deployment))
 
     def _succeed(self, value: bytes | None) -> None:
-        result = self._release()
+        result = self._result
+        self._release()
         if result is not None:
             result.callback(value)  # type: ignore[arg-type]  # bytes for `read`, None for `stream`
 
     def _fail(self, error: RelayError) -> None:
         """End badly; told to who takes the body, now or later."""
-        self._drop()
-        result = self._release()
+        if not self.status:
+            super()._fail(error)
+            return
+        result = self._result
+        sent = self._sent
+        self._release()
+        self._sent = sent  # who waits for the head gets it
         if result is None:
             self._late = error
         else:
             result.errback(error)
 
-    def _cancelled(self, _: object) -> None:
-        """Nobody waits any more."""
-        self._drop()
-        self._release()
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.drop()
-
-    def _release(self) -> Deferred[bytes] | Deferred[None] | None:
-        """Let go of everything; what remains is to tell the caller."""
-        if self._total is not None or self._idle is not None:
-            self._stop_deadlines()
-        self._pieces = []
-        sink, self._sink, self._transcoder = self._sink, None, None
+    def _release(self) -> None:
+        super()._release()
+        self._pieces = self._result = self._transcoder = None
+        sink, self._sink = self._sink, None
         if sink is not None:
             sink.unregisterProducer()
-        result, self._result = self._result, None
-        return result
 
     def _body(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
+        pieces, self._pieces = self._pieces, None
+        if pieces is None:
+            return b""
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _watch_idle(self) -> None:
         """Count the silence of a streamed answer from now."""
-        if not self._streamed or self._connection is None:
-            return
-        if self._idle is None:
-            self._idle = self._wheel.arm(self._timeouts.idle, self._late_in_idle)
-        else:
-            self._idle.touch()
-
-    def _stop_deadlines(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        if self._total is not None:
-            self._total.cancel()
-            self._total = None
+        if self._streamed and self._connection is not None:
+            due = self._wheel.seconds() + self._timeouts.idle
+            self._connection.watch.set(min(due, self._end), self._expired)

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from math import inf
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relay.errors import RelayError, UpstreamProtocol, UpstreamUnreachable
 from relay.exchange import Headers, UpstreamRequest
-from relay.interfaces import IUpstreamResponse
 from relay.outcome import Stage
 from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.body import producer_for
 from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.failures import before_head
-from relay.upstream.engine.head import UnsafeHead, beginning, complete
+from relay.upstream.engine.head import UnsafeHead
 from relay.upstream.engine.origins import OriginPool, Search
-from relay.upstream.engine.response import EngineResponse
-from relay.upstream.engine.taker import Break
+from relay.upstream.engine.taker import Break, Taker
 from relay.upstream.failures import connecting, timed_out
-from relay.wire.http import ResponseHead
+from relay.wire.answer import AnswerHead
 
 AT_ONCE = 64 * 1024
 """Bytes of a body that are written together with the head; a larger one goes at the provider's pace."""
-
-BEGINNINGS = 1024
-"""Beginnings of heads kept for one origin; model names in targets come from clients, so there is a bound."""
 
 _LEFT_OUT = frozenset({b"content-encoding", b"set-cookie", b"set-cookie2"})
 """Fields of an answer that the caller does not see: nothing is encoded, and no cookie is kept or passed on."""
@@ -34,55 +32,81 @@ _CODINGS = (b"", b"identity")
 
 
 class Sending:
-    """Sends one request, and once more over a fresh connection if a kept one proved dead.
+    """The first half of an exchange with a provider: sends the request, and takes the answer's head.
 
-    That is the case when the connection had been used before and not one byte of an answer
-    came. It is the `Seeker` of a connection, and the `Taker` of the answer's head.
+    If a kept connection proves dead, it sends once more over a fresh one: when the
+    connection had been used before, and not one byte of an answer came. It is the `Seeker`
+    of a connection, and the connection's `Taker`; `EngineResponse` is both halves in one.
 
     Args:
         pool: the connections to the request's origin.
         wheel: runs the deadlines.
-        request: what to send.
+        request: what to send; let go once the head is there.
+
+    Attributes:
+        status: HTTP status; 0 before the head is there.
+        headers: its fields, but for those that are nobody's business.
     """
 
-    __slots__ = ("_connection", "_deadline", "_pool", "_request", "_response", "_result", "_search", "_total", "_wheel")
+    __slots__ = (
+        "_connection",
+        "_deadline",
+        "_deployment",
+        "_end",
+        "_pool",
+        "_request",
+        "_search",
+        "_sent",
+        "_streamed",
+        "_timeouts",
+        "_wheel",
+        "headers",
+        "status",
+    )
 
     _log = Logger()
 
     def __init__(self, pool: OriginPool, wheel: Wheel, request: UpstreamRequest) -> None:
-        self._pool = pool
+        self.status = 0
+        self.headers: Headers = ()
+        self._pool: OriginPool | None = pool
         self._wheel = wheel
         self._request: UpstreamRequest | None = request
-        self._result: Deferred[IUpstreamResponse] | None = None
+        self._deployment = request.deployment
+        self._timeouts = request.timeouts
+        self._streamed = request.stream  # whether a streamed answer was asked for; decides which deadlines hold
+        self._end = inf  # when the whole has to be over
+        self._sent: Deferred[Any] | None = None
         self._search: Search | None = None
+        self._deadline: Deadline | None = None  # of the search; the connection that is found watches for the rest
         self._connection: Connection | None = None
-        self._response: EngineResponse | None = None
-        self._deadline: Deadline | None = None  # for the connection, then for the first byte
-        self._total: Deadline | None = None
 
-    def start(self) -> Deferred[IUpstreamResponse]:
-        """Send; fires when the answer's head is complete. Cancelling aborts."""
-        result: Deferred[IUpstreamResponse] = Deferred(self._cancelled)
-        self._result = result
-        request = self._request
-        if request is None:
+    def start(self) -> Deferred[Any]:
+        """Send; fires with this object when the answer's head is complete. Cancelling aborts."""
+        sent: Deferred[Any] = Deferred(self._cancelled)
+        self._sent = sent
+        pool, request = self._pool, self._request
+        if pool is None or request is None:
             raise RuntimeError("A sending can be started once.")
-        total = request.timeouts.stream_total if request.stream else request.timeouts.total
+        now = self._wheel.seconds()
+        timeouts = self._timeouts
+        total = timeouts.stream_total if self._streamed else timeouts.total
         if total is not None:
-            self._total = self._wheel.arm(total, self._late_in_total)
-        connection = self._pool.take()
+            self._end = now + total
+        connection = pool.take()
         if connection is None:
-            self._seek(request, fresh=False)
+            self._seek(pool, fresh=False)
         else:
-            self._ask(request, connection)
-        return result
+            self._ask(connection, pool, request, now)
+        return sent
 
     # ── a connection ──────────────────────────────────────────────────────────────────
 
-    def _seek(self, request: UpstreamRequest, *, fresh: bool) -> None:
-        self._deadline = self._wheel.arm(request.timeouts.connect, self._late_in_connect)
+    def _seek(self, pool: OriginPool, *, fresh: bool) -> None:
+        wheel = self._wheel
+        self._deadline = wheel.arm(min(self._timeouts.connect, self._end - wheel.seconds()), self._late_in_search)
         try:
-            search = self._pool.seek(self, fresh=fresh)
+            search = pool.seek(self, fresh=fresh)
         except RelayError as error:
             self._fail(error)
             return
@@ -90,80 +114,71 @@ class Sending:
 
     def found(self, connection: Connection) -> None:
         """Here is a connection."""
-        self._search = None
-        self._stop_deadline()
-        if self._request is None:
+        self._stop_searching()
+        pool, request = self._pool, self._request
+        if pool is None or request is None:
             raise RuntimeError("A connection was found for nobody.")
-        self._ask(self._request, connection)
+        self._ask(connection, pool, request, self._wheel.seconds())
 
     def unreachable(self, error: Exception) -> None:
         """There is none."""
-        self._search = None
+        self._stop_searching()
         self._fail(connecting(error, self._deployment))
 
-    def _ask(self, request: UpstreamRequest, connection: Connection) -> None:
+    def _late_in_search(self) -> None:
+        search = self._search
+        self._stop_searching()
+        if search is not None:
+            search.cancel()
+        deadline = "total" if self._wheel.seconds() >= self._end else "connect"
+        self._fail(timed_out(deadline, Stage.CONNECT, self._deployment))
+
+    def _stop_searching(self) -> None:
+        self._search = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _ask(self, connection: Connection, pool: OriginPool, request: UpstreamRequest, now: float) -> None:
         self._connection = connection
+        body = request.body
         try:
-            data = self._head(request)
+            data = pool.heads.compose(request)
         except UnsafeHead as error:
-            connection.drop()
+            self._give_up()
             self._log.failure("a request cannot be sent as it is", Failure(error))
             text = "The request to the provider could not be built."
-            self._fail(UpstreamUnreachable(text, stage=Stage.SEND, deployment=request.deployment))
+            self._fail(UpstreamUnreachable(text, stage=Stage.SEND, deployment=self._deployment))
             return
-        if request.stream:
-            self._deadline = self._wheel.arm(request.timeouts.first_byte, self._late_in_first_byte)
-        body, method = request.body, request.method.encode("ascii")
+        due = self._end
+        if self._streamed and now + self._timeouts.first_byte < due:
+            due = now + self._timeouts.first_byte
+        connection.watch.set(due, self._expired)
+        method = b"POST" if request.method == "POST" else request.method.encode("ascii")
         if isinstance(body, bytes) and len(body) <= AT_ONCE:
             connection.ask(self, method, data + body)
         else:
             connection.ask(self, method, data, producer_for(body))
 
-    def _head(self, request: UpstreamRequest) -> bytes:
-        heads = self._pool.heads
-        key = (request.method, request.target)
-        begun = heads.get(key)
-        if begun is None:
-            begun = beginning(*key, self._pool.origin.netloc)
-            if len(heads) >= BEGINNINGS:
-                heads.clear()
-            heads[key] = begun
-        body = request.body
-        length = len(body) if isinstance(body, bytes) else body.length
-        return complete(begun, request.method, request.headers, length)
-
     # ── the answer, told by the connection ────────────────────────────────────────────
 
-    def answered(self, head: ResponseHead) -> EngineResponse | None:
+    def answered(self, head: AnswerHead) -> Taker | None:
         """The head is here: refuse it, or make it an answer."""
-        request, connection, result = self._request, self._connection, self._result
-        if request is None or connection is None or result is None:
-            return None
-        refusal, fields = _admit(head)
-        if refusal:
-            connection.drop()
-            self._fail(
-                UpstreamProtocol(
-                    refusal, stage=Stage.FIRST_BYTE, deployment=request.deployment, upstream_status=head.status
+        status, fields = head.status, head.fields
+        if head.sets_apart or 300 <= status <= 399:
+            refusal, fields = _admit(head)
+            if refusal:
+                self._give_up()
+                self._fail(
+                    UpstreamProtocol(
+                        refusal, stage=Stage.FIRST_BYTE, deployment=self._deployment, upstream_status=status
+                    )
                 )
-            )
-            return None
-        if self._deadline is not None:
-            self._stop_deadline()
-        response = EngineResponse(
-            connection,
-            head.status,
-            fields,
-            self._wheel,
-            request.deployment,
-            request.timeouts,
-            self._total,
-            result,
-            streamed=request.stream,
-        )
-        self._response = None if self._total is None else response  # `_late_in_total` hands on
-        self._request = self._connection = self._result = self._total = None
-        return response
+                return None
+        self.status = status
+        self.headers = fields
+        self._request = self._pool = None
+        return self
 
     def announced(self) -> None:
         """There is nothing here to announce."""
@@ -177,84 +192,59 @@ class Sending:
     def broken(self, how: Break, cause: Exception) -> None:
         """The connection brought no answer; if it was a kept one that had died, use a fresh one."""
         connection, self._connection = self._connection, None
-        self._stop_deadline()
         dead = how is Break.UNANSWERED or how is Break.UNSENT
-        if dead and connection is not None and connection.reused and self._request is not None:
-            self._seek(self._request, fresh=True)
+        if dead and connection is not None and connection.reused and self._pool is not None:
+            self._seek(self._pool, fresh=True)
         else:
             self._fail(before_head(how, cause, self._deployment))
 
     # ── the end ───────────────────────────────────────────────────────────────────────
 
-    @property
-    def _deployment(self) -> str:
-        return "" if self._request is None else self._request.deployment
-
-    def _late_in_connect(self) -> None:
-        self._expired("connect")
-
-    def _late_in_first_byte(self) -> None:
-        self._expired("first_byte")
-
-    def _late_in_total(self) -> None:
-        if self._response is not None:
-            self._response.late_in_total()
-        else:
-            self._expired("total")
-
-    def _expired(self, deadline: str) -> None:
+    def _expired(self) -> None:
+        """The deadline that is being watched has passed."""
         connection = self._connection
-        stage = Stage.FIRST_BYTE
-        if connection is None:
-            stage = Stage.CONNECT
-        elif connection.sending:
-            stage = Stage.SEND
+        over = self._wheel.seconds() >= self._end
+        if self.status:
+            deadline, stage = "idle", Stage.STREAM
+        else:
+            sending = connection is not None and connection.sending
+            deadline, stage = "first_byte", Stage.SEND if sending else Stage.FIRST_BYTE
         self._give_up()
-        self._fail(timed_out(deadline, stage, self._deployment))
+        self._fail(timed_out("total" if over else deadline, stage, self._deployment))
 
     def _cancelled(self, _: object) -> None:
         """Nobody waits any more."""
-        self._result = None
         self._give_up()
         self._release()
 
     def _give_up(self) -> None:
         """Drop what is under way."""
         connection, self._connection = self._connection, None
-        search, self._search = self._search, None
+        search = self._search
+        self._stop_searching()
         if connection is not None:
             connection.drop()
         if search is not None:
             search.cancel()
 
     def _fail(self, error: RelayError) -> None:
-        result, self._result = self._result, None
+        sent = self._sent
         self._release()
-        if result is not None:
-            result.errback(error)
+        if sent is not None:
+            sent.errback(error)
 
     def _release(self) -> None:
         """Let go of everything."""
-        self._connection = self._request = None
-        self._stop_deadline()
-        if self._total is not None:
-            self._total.cancel()
-            self._total = None
-
-    def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._connection = self._request = self._pool = self._sent = None
+        self._stop_searching()
 
 
-def _admit(head: ResponseHead) -> tuple[str, Headers]:
+def _admit(head: AnswerHead) -> tuple[str, Headers]:
     """Judge a head: why it is refused, or "", and the fields that the caller may see."""
     fields, refusal = head.fields, ""
-    if not _LEFT_OUT.isdisjoint(dict(fields)):
-        codings = b",".join(value for name, value in fields if name == b"content-encoding")
-        if any(coding.strip().lower() not in _CODINGS for coding in codings.split(b",")):
-            refusal = "The provider's answer is compressed, which relay did not ask for."
-        fields = tuple(field for field in fields if field[0] not in _LEFT_OUT)
+    codings = b",".join(value for name, value in fields if name == b"content-encoding")
+    if any(coding.strip().lower() not in _CODINGS for coding in codings.split(b",")):
+        refusal = "The provider's answer is compressed, which relay did not ask for."
     if 300 <= head.status <= 399:
         refusal = "The provider answered with a redirect, which relay does not follow."
-    return refusal, fields
+    return refusal, tuple(field for field in fields if field[0] not in _LEFT_OUT)

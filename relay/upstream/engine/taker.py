@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Protocol
 
-from relay.wire.http import ResponseHead
+from relay.wire.answer import AnswerHead
 
 
 class Break(enum.Enum):
@@ -27,7 +27,7 @@ class Break(enum.Enum):
 class Taker(Protocol):
     """Who has a connection for one exchange. After `ended` or `broken` it has it no more."""
 
-    def answered(self, head: ResponseHead) -> Taker | None:
+    def answered(self, head: AnswerHead) -> Taker | None:
         """The final head is here; says who takes the body, or None when the connection was given up."""
 
     def announced(self) -> None:
@@ -48,7 +48,7 @@ class _Nobody:
 
     __slots__ = ()
 
-    def answered(self, head: ResponseHead) -> Taker | None:
+    def answered(self, head: AnswerHead) -> Taker | None:
         return self
 
     def announced(self) -> None:

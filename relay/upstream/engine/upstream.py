@@ -21,7 +21,7 @@ from relay.runtime.wheel import Wheel
 from relay.upstream.engine.agent import make_client
 from relay.upstream.engine.dial import Dialer, Verified
 from relay.upstream.engine.pool import Pool
-from relay.upstream.engine.sending import Sending
+from relay.upstream.engine.response import EngineResponse
 
 
 def _itself(origin: Origin) -> Origin:
@@ -66,8 +66,8 @@ class EngineUpstream:
         origin, or with the `RelayError` that reading the request's own body failed with.
         Cancelling aborts the connection in any phase.
         """
-        pool = self._pool.at(self._locate(request.origin))
-        return Sending(pool, self._wheel, request).start()
+        pool = self._pool.find(request.origin) or self._pool.at(self._locate(request.origin))
+        return EngineResponse(pool, self._wheel, request).start()
 
     def client(self) -> HTTPClient:
         """Make a treq client over the same connections, for calls off the hot path.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from relay.runtime.wheel import Deadline, Wheel
+from relay.runtime.wheel import Deadline, Watch, Wheel
 
 TICK = 0.25
 
@@ -238,17 +238,145 @@ class WheelTests(SynchronousTestCase):
         self.assertIsNone(deadline._callback)
 
 
-times = st.floats(min_value=-1, max_value=40, allow_nan=False)
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("arm"), times),
-        st.tuples(st.just("cancel"), st.integers(0, 30)),
-        st.tuples(st.just("touch"), st.integers(0, 30)),
-        st.tuples(st.just("advance"), st.floats(min_value=0, max_value=10, allow_nan=False)),
-        st.tuples(st.just("arm and ring"), times),
-    ),
-    max_size=60,
-)
+class WatchTests(SynchronousTestCase):
+    """One deadline after the other."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000.1)
+        self.wheel = Wheel(self.clock, TICK)
+        self.watch = self.wheel.watch()
+        self.rung: list[str] = []
+
+    def set(self, seconds: float, name: str = "it") -> None:
+        """Set it for so many seconds from now."""
+        self.watch.set(self.clock.seconds() + seconds, lambda: self.rung.append(name))
+
+    def test_restsAtFirst(self) -> None:
+        """A watch that was never set costs the wheel nothing."""
+        self.clock.advance(100)
+        self.assertEqual((self.rung, len(self.wheel), self.clock.getDelayedCalls()), ([], 0, []))
+
+    def test_set(self) -> None:
+        """It fires once, in time, and can be set again."""
+        for _ in range(3):
+            self.set(2)
+            self.clock.advance(1.99)
+            self.assertEqual(self.rung, [])
+            self.clock.advance(0.01 + TICK)
+            self.assertEqual(self.rung, ["it"])
+            self.clock.advance(100)
+            self.assertEqual((self.rung, len(self.wheel), self.clock.getDelayedCalls()), (["it"], 0, []))
+            self.rung.clear()
+
+    def test_setAnew(self) -> None:
+        """Only what was set last counts, be it later or sooner."""
+        self.set(5, "first")
+        self.set(50, "later")
+        self.set(2, "sooner")
+        self.clock.advance(2 + TICK)
+        self.assertEqual(self.rung, ["sooner"])
+        self.clock.advance(100)
+        self.assertEqual(self.rung, ["sooner"])
+
+    def test_raised(self) -> None:
+        """Raising its time pushes it back, however often."""
+        self.set(1)
+        for _ in range(50):
+            self.clock.advance(0.9)
+            self.watch.due = self.clock.seconds() + 1
+        self.assertEqual(self.rung, [])
+        self.clock.advance(1 + TICK)
+        self.assertEqual(self.rung, ["it"])
+
+    def test_rest(self) -> None:
+        """At rest it does not fire, and lets its callback go; it leaves the wheel when that comes by."""
+        self.set(1)
+        self.watch.rest()
+        self.assertIsNone(self.watch._callback)
+        self.assertEqual(len(self.wheel), 1)
+        self.clock.advance(2)
+        self.assertEqual((self.rung, len(self.wheel), self.clock.getDelayedCalls()), ([], 0, []))
+        self.watch.rest()
+
+    def test_requestAfterRequest(self) -> None:
+        """Set and put to rest again and again, it is hung once for each span, and not once each time."""
+        self.set(10)
+        timers = self.clock.getDelayedCalls()
+        for _ in range(90):
+            self.watch.rest()
+            self.clock.advance(0.1)
+            self.set(10)
+            self.assertEqual((self.clock.getDelayedCalls(), len(self.wheel)), (timers, 1))
+        self.clock.advance(9.9)
+        self.assertEqual(self.rung, [])
+        self.clock.advance(0.1 + TICK)
+        self.assertEqual(self.rung, ["it"])
+
+    def test_cancel(self) -> None:
+        """Cancelled, it leaves the wheel at once; it may be set again."""
+        for _ in range(2):
+            self.set(1)
+            self.watch.cancel()
+            self.watch.cancel()
+            self.assertEqual((len(self.wheel), self.clock.getDelayedCalls()), (0, []))
+        self.set(1)
+        self.clock.advance(1 + TICK)
+        self.assertEqual(self.rung, ["it"])
+
+    def test_setWhileRinging(self) -> None:
+        """Its own callback may set it again."""
+        self.watch.set(self.clock.seconds() + 1, lambda: self.set(1, "again"))
+        self.clock.pump([0.25] * 20)
+        self.assertEqual((self.rung, len(self.wheel)), (["again"], 0))
+
+    def test_oneOwnerLessWhileRinging(self) -> None:
+        """A callback may cancel a watch that is due with it."""
+        other = self.wheel.watch()
+
+        def ring(rival: Watch) -> None:
+            self.rung.append("it")
+            rival.cancel()
+
+        self.watch.set(self.clock.seconds() + 1, lambda: ring(other))
+        other.set(self.clock.seconds() + 1, lambda: ring(self.watch))
+        self.clock.advance(5)
+        self.assertEqual((self.rung, len(self.wheel)), (["it"], 0))
+
+    @settings(max_examples=200, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["set", "raise", "rest", "cancel", "advance", "advance"]),
+                st.floats(min_value=0, max_value=10, allow_nan=False),
+            ),
+            max_size=60,
+        )
+    )
+    def test_anyScript(self, script: list[tuple[str, float]]) -> None:
+        """Whatever is done to it in whatever order, it fires once each time it is set, in time, or never."""
+        self.setUp()
+        due: list[float] = []
+
+        def ring() -> None:
+            self.assertLessEqual(due.pop(), self.clock.seconds())
+
+        for what, value in script:
+            now = self.clock.seconds()
+            if what == "set":
+                due[:] = [now + value]
+                self.watch.set(now + value, ring)
+            elif what == "raise" and due:
+                due[0] += value
+                self.watch.due = due[0]
+            elif what == "advance":
+                self.clock.advance(value)
+            elif what == "rest" or what == "cancel":
+                due.clear()
+                getattr(self.watch, what)()
+            self.assertTrue(all(at > self.clock.seconds() - TICK - 1e-6 for at in due), "did not ring in time")
+        self.clock.advance(1000)
+        self.assertEqual((due, len(self.wheel), self.clock.getDelayedCalls()), ([], 0, []))
 
 
 class Model:

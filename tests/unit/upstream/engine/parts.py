@@ -17,7 +17,7 @@ from relay.upstream.engine.connection import Connection, Home, Opened
 from relay.upstream.engine.dial import Dialer
 from relay.upstream.engine.pool import Pool
 from relay.upstream.engine.taker import Break, Taker
-from relay.wire.http import ResponseHead
+from relay.wire.answer import AnswerHead
 
 ORIGIN = Origin("http", "provider.example", 80)
 TIMES = Timeouts(connect=5.0, first_byte=30.0, idle=20.0, total=60.0)
@@ -90,7 +90,7 @@ class Recorder:
         self.connection: Connection | None = None
         self.refuse = False
 
-    def answered(self, head: ResponseHead) -> Taker | None:
+    def answered(self, head: AnswerHead) -> Taker | None:
         self.events.append(head.status)
         if self.refuse and self.connection is not None:
             self.connection.drop()

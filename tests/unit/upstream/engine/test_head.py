@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from relay.exchange import Headers
-from relay.upstream.engine.head import UnsafeHead, beginning, complete
+from relay.secret import Secret
+from relay.upstream.engine.head import MOST, RequestHeads, UnsafeHead
 from relay.wire.http import parse_request_head
+from tests.unit.upstream.engine.parts import make_request
 
 OWN: Headers = (
     (b"host", b"evil"),
@@ -28,29 +32,45 @@ UNSAFE_FIELDS = (
 )
 
 
+def compose(body: bytes = b"", **changes: Any) -> bytes:
+    """The head of one request."""
+    return RequestHeads("a").compose(make_request(body, **{"headers": (), **changes}))
+
+
 class HeadTests(SynchronousTestCase):
     """What is sent."""
 
     def test_whole(self) -> None:
-        """Target, host, fields in order and length, and nothing else."""
-        begun = beginning("POST", "/v1/x?y={z}", "a.example:81")
+        """Target, host, fields in order and length, and nothing else; the same each time."""
+        heads = RequestHeads("a.example:81")
         fields: Headers = ((b"x-b", b"1"), (b"x-a", b"2"), (b"x-b", b"3"))
-        self.assertEqual(
-            complete(begun, "POST", fields, 7),
-            b"POST /v1/x?y={z} HTTP/1.1\r\nhost: a.example:81\r\naccept-encoding: identity\r\n"
-            b"x-b: 1\r\nx-a: 2\r\nx-b: 3\r\ncontent-length: 7\r\n\r\n",
-        )
+        for size in (7, 8, 7):
+            self.assertEqual(
+                heads.compose(make_request(b"x" * size, target="/v1/x?y={z}", headers=fields)),
+                b"POST /v1/x?y={z} HTTP/1.1\r\nhost: a.example:81\r\naccept-encoding: identity\r\n"
+                b"x-b: 1\r\nx-a: 2\r\nx-b: 3\r\ncontent-length: %d\r\n\r\n" % size,
+            )
+        self.assertEqual(len(heads), 1)
+
+    def test_different(self) -> None:
+        """Another method, target or field is another head."""
+        heads = RequestHeads("a")
+        changes: list[dict[str, Any]] = [
+            *({}, {"target": "/y"}, {"headers": ((b"a", b"b"),)}, {"headers": ((b"a", b"c"),)}, {"method": "PUT"}),
+            {},
+        ]
+        made = [heads.compose(make_request(**change)) for change in changes]
+        self.assertEqual((len(set(made)), made[0]), (len(changes) - 1, made[-1]))
 
     def test_length(self) -> None:
         """A request whose method goes with a body says how long that is; others only if there is one."""
         for method, length, expected in (("POST", 0, 0), ("PUT", 0, 0), ("GET", 5, 5), ("DELETE", 0, None)):
-            head = complete(beginning(method, "/", "a"), method, (), length)
-            fields = dict(parse_request_head(head).fields)
+            fields = dict(parse_request_head(compose(b"x" * length, method=method)).fields)
             self.assertEqual(fields.get(b"content-length"), None if expected is None else b"%d" % expected)
 
     def test_ownFields(self) -> None:
         """What belongs to the connection is relay's to say."""
-        head = parse_request_head(complete(beginning("POST", "/", "a"), "POST", (*OWN, (b"x", b"y")), 3))
+        head = parse_request_head(compose(b"abc", headers=(*OWN, (b"x", b"y"))))
         self.assertEqual(
             head.fields, ((b"host", b"a"), (b"accept-encoding", b"identity"), (b"x", b"y"), (b"content-length", b"3"))
         )
@@ -59,10 +79,27 @@ class HeadTests(SynchronousTestCase):
         """A target that would end the request line is not sent."""
         for target in UNSAFE_TARGETS:
             with self.assertRaises(UnsafeHead, msg=repr(target)):
-                beginning("POST", target, "a")
+                compose(target=target)
 
     def test_unsafeFields(self) -> None:
         """Nor is a field that would end its line."""
         for field in UNSAFE_FIELDS:
             with self.assertRaises(UnsafeHead, msg=repr(field)):
-                complete(beginning("POST", "/", "a"), "POST", (field,), 0)
+                compose(headers=(field,))
+
+    def test_bounds(self) -> None:
+        """What is remembered is bounded, in number and in size."""
+        heads = RequestHeads("a")
+        for number in range(MOST + 5):
+            heads.compose(make_request(target=f"/{number}"))
+        self.assertLessEqual(len(heads), MOST)
+        before = len(heads)
+        heads.compose(make_request(headers=((b"user-agent", b"x" * 10_000),)))
+        self.assertEqual(len(heads), before)
+
+    def test_clientsKeys(self) -> None:
+        """A head with a client's own key in it is not remembered."""
+        heads = RequestHeads("a")
+        for own, kept in ((False, 0), (True, 1)):
+            heads.compose(make_request(credential=Secret("a-secret-key"), own_credential=own))
+            self.assertEqual(len(heads), kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -23,7 +24,7 @@ from relay.interfaces import IUpstreamResponse
 from relay.outcome import Stage
 from relay.upstream.engine.connection import Connection, State
 from relay.upstream.engine.response import GRACE, EngineResponse
-from relay.upstream.engine.sending import AT_ONCE, BEGINNINGS, Sending
+from relay.upstream.engine.sending import AT_ONCE
 from tests.unit.upstream.doubles import MarkTranscoder, MemoryBody, MemorySink
 from tests.unit.upstream.engine.parts import (
     CHUNKED,
@@ -51,7 +52,7 @@ class SendingCase(SynchronousTestCase):
     def send(self, body: Any = b'{"n":1}', *, stream: bool = False, **changes: Any) -> Deferred[IUpstreamResponse]:
         """Send a request."""
         request = make_request(body, stream=stream, **changes)
-        return Sending(self.pool.at(ORIGIN), self.lines.wheel, request).start()
+        return EngineResponse(self.pool.at(ORIGIN), self.lines.wheel, request).start()
 
     def answered(self, data: bytes, *, stream: bool = False) -> EngineResponse:
         """Send a request on a new connection, and have it answered so far."""
@@ -108,19 +109,6 @@ class HeadTests(SendingCase):
             self.assertTrue(self.wire.taken().endswith(b"\r\n\r\n" + b"x" * size))
             self.connection.dataReceived(answer(b"ok"))
             self.assertEqual(self.successResultOf(self.successResultOf(sent).read(2)), b"ok")
-
-    def test_beginnings(self) -> None:
-        """What is kept of heads is bounded, however many targets there are."""
-        for number in range(BEGINNINGS + 5):
-            self.answered_target(f"/v1/{number}")
-        self.assertLessEqual(len(self.pool.at(ORIGIN).heads), BEGINNINGS)
-
-    def answered_target(self, target: str) -> None:
-        """One exchange."""
-        sent = self.send(target=target)
-        self.assertTrue(self.wire.taken().startswith(b"POST %b HTTP/1.1\r\n" % target.encode()))
-        self.connection.dataReceived(answer(b""))
-        self.successResultOf(sent)
 
     def test_unsafe(self) -> None:
         """A request that cannot be sent as it is, is not sent."""
@@ -396,7 +384,7 @@ class BodyTests(SendingCase):
         self.connection.dataReceived(chunk(b"b") + chunk(b" END") + chunk(b""))
         self.successResultOf(streaming)
         self.assertEqual((sink.data, sink.producer, sink.unregistered), (b"ab END", None, 1))
-        self.assertEqual((self.connection.state, len(self.lines.wheel)), (State.IDLE, 1))  # 1: idle connections
+        self.assertEqual((self.connection.state, self.connection.watch.due), (State.IDLE, inf))
 
     def test_terminalEvent(self) -> None:
         """The stream is over with its terminal event; the message may end a moment later."""
