@@ -197,6 +197,14 @@ class Rerank(Shape, kw_only=True):
     top_n: int | None = None
 
 
+class Ollama(Shape, kw_only=True):
+    """Ollama's ``/api/chat`` and ``/api/generate``, which stream unless told not to."""
+
+    def streams(self) -> bool:
+        """Whether the client asks for a stream; it does when it says nothing."""
+        return self.stream is not False
+
+
 def _contents(messages: list[Message]) -> None:
     """A message's content is a string, an array, null or not there."""
     for index, message in enumerate(messages):
@@ -216,6 +224,8 @@ _SHAPES: Mapping[str, type[Shape]] = {
     "/v1/images/edits": Images,
     "/v1/moderations": Moderations,
     "/v1/rerank": Rerank,
+    "/api/chat": Ollama,
+    "/api/generate": Ollama,
 }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from relay.endpoints import FORWARDED
+from relay.endpoints import ENDPOINTS, FORWARDED
 from relay.exchange import Headers
 
 PREFIX = "/v1"
+
+_BEGINNINGS = {"/v1beta/": "gemini", "/api/": "ollama", "/v2/": "cohere"}
+"""Beginning of a path → the dialect that has such paths."""
 
 
 def front(path: str, headers: Headers) -> str:
@@ -16,6 +19,11 @@ def front(path: str, headers: Headers) -> str:
         headers: the request's fields, names in lower case.
     """
     canonical = path.rstrip("/")
+    if canonical in ENDPOINTS:
+        return ENDPOINTS[canonical].front
+    for beginning, dialect in _BEGINNINGS.items():
+        if path.startswith(beginning):
+            return dialect
     if not canonical.startswith(f"{PREFIX}/"):
         canonical = PREFIX + canonical
     if canonical in FORWARDED:
@@ -23,6 +31,6 @@ def front(path: str, headers: Headers) -> str:
     names = {name for name, _ in headers}
     if canonical.startswith(f"{PREFIX}/messages/") or b"anthropic-version" in names:
         return "anthropic"
-    if path.startswith("/v1beta/") or b"x-goog-api-key" in names:
+    if b"x-goog-api-key" in names:
         return "gemini"
     return "openai"

@@ -12,6 +12,16 @@ from relay.errors import InvalidRequest
 _EPOCH = "1970-01-01T00:00:00Z"
 """Both APIs want a date; Anthropic's documentation allows the epoch where it is unknown."""
 
+_OLLAMA_DETAILS: Mapping[str, object] = {
+    "parent_model": "",
+    "format": "",
+    "family": "",
+    "families": [],
+    "parameter_size": "",
+    "quantization_level": "",
+}
+"""Facts of a local model file, which relay does not have."""
+
 _PAGE = 20
 _LARGEST_PAGE = 1000
 
@@ -126,3 +136,49 @@ def _place(models: Sequence[str], model: str, param: str) -> int:
         return models.index(model)
     except ValueError:
         raise InvalidRequest(f"{param} names no model of this list.", param=param) from None
+
+
+def gemini_model(model: str) -> dict[str, object]:
+    """One model as Gemini shows it.
+
+    See: https://ai.google.dev/api/models#Model (read 2026-11)
+    """
+    return {
+        "name": f"models/{model}",
+        "displayName": model,
+        "supportedGenerationMethods": ["generateContent", "countTokens", "embedContent"],
+    }
+
+
+def gemini_list(owners: Mapping[str, str]) -> dict[str, object]:
+    """All models in one page."""
+    return {"models": [gemini_model(model) for model in owners]}
+
+
+def ollama_list(owners: Mapping[str, str]) -> dict[str, object]:
+    """All models as Ollama's ``/api/tags`` shows them; what only a local model has is empty."""
+    return {
+        "models": [
+            {
+                "name": model,
+                "model": model,
+                "modified_at": _EPOCH,
+                "size": 0,
+                "digest": "",
+                "details": _OLLAMA_DETAILS,
+            }
+            for model in owners
+        ]
+    }
+
+
+def ollama_model(model: str) -> dict[str, object]:
+    """One model as Ollama's ``/api/show`` shows it; it can do what its provider can, which relay does not judge."""
+    return {
+        "modelfile": "",
+        "parameters": "",
+        "template": "",
+        "details": _OLLAMA_DETAILS,
+        "model_info": {"general.basename": model},
+        "capabilities": ["completion", "tools"],
+    }

@@ -78,7 +78,7 @@ class ModelIndex:
         return asked.addErrback(lambda _: sorted(self._catalog.known(provider)))
 
 
-class _ModelLeaf(Leaf):
+class ModelLeaf(Leaf):
     """What the list and the single model have in common."""
 
     endpoint = MODELS_PATH
@@ -94,18 +94,22 @@ class _ModelLeaf(Leaf):
         credential = client_credential(request.headers)
         key = await self._gateway.authenticate(credential)
         owners = await self._index.owners(credential)
-        dialect = "anthropic" if request.header(b"anthropic-version") is not None else "openai"
-        body = msgspec.json.encode(self._show(request, owners, anthropic=dialect == "anthropic"))
+        dialect, shown = self.show(request, owners)
+        body = msgspec.json.encode(shown)
         request.settled = True
         request.answer(200, ((b"content-type", b"application/json"),), body)
         self._reporter.served(request, self.endpoint, dialect, key, len(body))
 
     @abstractmethod
-    def _show(self, request: RelayRequest, owners: Mapping[str, str], *, anthropic: bool) -> dict[str, object]:
-        """The body of the answer."""
+    def show(self, request: RelayRequest, owners: Mapping[str, str]) -> tuple[str, dict[str, object]]:
+        """Name of the dialect spoken, and body of the answer."""
 
 
-class ModelsResource(_ModelLeaf):
+def _is_anthropic(request: RelayRequest) -> bool:
+    return request.header(b"anthropic-version") is not None
+
+
+class ModelsResource(ModelLeaf):
     """``GET /v1/models``."""
 
     def __init__(self, door: Door, index: ModelIndex, gateway: Gateway, reporter: Reporter) -> None:
@@ -116,20 +120,28 @@ class ModelsResource(_ModelLeaf):
         """Whatever stands below is the id of a model."""
         return self._one
 
-    def _show(self, request: RelayRequest, owners: Mapping[str, str], *, anthropic: bool) -> dict[str, object]:
-        if anthropic:
-            return listing.anthropic_list(owners, listing.Page.read(request.query))
-        return listing.openai_list(owners)
+    def show(self, request: RelayRequest, owners: Mapping[str, str]) -> tuple[str, dict[str, object]]:
+        """All models, as Anthropic's or OpenAI's clients read them."""
+        if _is_anthropic(request):
+            return "anthropic", listing.anthropic_list(owners, listing.Page.read(request.query))
+        return "openai", listing.openai_list(owners)
 
 
-class ModelResource(_ModelLeaf):
+class ModelResource(ModelLeaf):
     """``GET /v1/models/{id}``; an id may hold slashes, as they are or as ``%2F``."""
 
     isLeaf = True
 
-    def _show(self, request: RelayRequest, owners: Mapping[str, str], *, anthropic: bool) -> dict[str, object]:
+    def show(self, request: RelayRequest, owners: Mapping[str, str]) -> tuple[str, dict[str, object]]:
+        """One model.
+
+        Raises:
+            UnknownModel: there is none of that name.
+        """
         raw = request.path.partition(b"/models/")[2].removesuffix(b"/")
         model = unquote_to_bytes(raw).decode("utf-8", "replace")
         if model not in owners:
             raise UnknownModel(f"The model {model[:_LONGEST_SHOWN]!r} is not known here.", param="model")
-        return listing.anthropic_model(model) if anthropic else listing.openai_model(model, owners[model])
+        if _is_anthropic(request):
+            return "anthropic", listing.anthropic_model(model)
+        return "openai", listing.openai_model(model, owners[model])

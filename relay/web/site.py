@@ -17,11 +17,12 @@ from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import Site
 
 from relay.dialects.registry import DIALECTS
-from relay.endpoints import FORWARDED, MODELS_PATH
+from relay.endpoints import ENDPOINTS, FORWARDED, MODELS_PATH
 from relay.errors import Overloaded, UnknownPath
 from relay.interfaces import IConfiguration, IKeyStore, IModelCatalog
 from relay.runtime.wheel import Wheel
 from relay.spool.disk import Disk
+from relay.web import gemini, ollama
 from relay.web.admin import HealthResource, MetricsResource, ReadyResource, RootResource
 from relay.web.base import Door, Guarded, Leaf
 from relay.web.body import Reception
@@ -29,6 +30,7 @@ from relay.web.channel import Connections, RelayChannel
 from relay.web.chat import DialectResource
 from relay.web.engine.channel import EngineChannel
 from relay.web.engine.heads import Heads
+from relay.web.engine.known import KnownHeads
 from relay.web.fronts import PREFIX
 from relay.web.models import ModelIndex, ModelsResource
 from relay.web.records import Reporter
@@ -169,6 +171,7 @@ class EngineSite(RelaySite):
         self.wheel = wheel
         self.heads = heads
         self.memo = FieldMemo()
+        self.known = KnownHeads()
 
     def buildProtocol(self, addr: IAddress | None) -> IProtocol:  # type: ignore[override] # Twisted names its own
         """A channel for a new connection, or a short goodbye when there are too many."""
@@ -176,7 +179,21 @@ class EngineSite(RelaySite):
 
 
 def _is_model(path: str) -> bool:
-    return path.startswith((f"{MODELS_PATH}/", f"{MODELS_PATH.removeprefix(PREFIX)}/"))
+    return path.startswith((f"{MODELS_PATH}/", f"{MODELS_PATH.removeprefix(PREFIX)}/", f"{gemini.MODELS}/"))
+
+
+def _others(door: Door, gateway: Gateway, index: ModelIndex, reporter: Reporter) -> dict[str, Guarded]:
+    """The paths of dialects that do not live below ``/v1``."""
+    table: dict[str, Guarded] = {
+        endpoint.path: DialectResource(door, endpoint, gateway)
+        for endpoint in ENDPOINTS.values()
+        if endpoint.public and endpoint.path not in FORWARDED and "{model}" not in endpoint.path
+    }
+    table[gemini.MODELS] = gemini.GeminiModels(door, index, gateway, reporter)
+    table[ollama.TAGS] = ollama.OllamaTags(door, index, gateway, reporter)
+    table[ollama.SHOW] = ollama.OllamaShow(door, index, gateway, reporter)
+    table[ollama.VERSION] = ollama.OllamaVersion(door)
+    return table
 
 
 def tree(table: Mapping[str, Resource]) -> Resource:
@@ -227,7 +244,8 @@ def build_site(
     """
     reporter = Reporter(gateway, configuration, reactor, wall)
     door = Door(configuration, keys, DIALECTS, reporter)
-    models = ModelsResource(door, ModelIndex(configuration, catalog, keys, reactor), gateway, reporter)
+    index = ModelIndex(configuration, catalog, keys, reactor)
+    models = ModelsResource(door, index, gateway, reporter)
     table: dict[str, Guarded] = {
         "/": RootResource(door, (*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics")),
         "/health": HealthResource(door, configuration, introspection),
@@ -238,6 +256,7 @@ def build_site(
     for endpoint in FORWARDED.values():
         leaf = DialectResource(door, endpoint, gateway)
         table.update(dict.fromkeys(both(endpoint.path), leaf))
+    table |= _others(door, gateway, index, reporter)
     connections = Connections(reactor, configuration)
     reception = Reception(Disk(reactor, threads), configuration)
     if engine:
