@@ -18,7 +18,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from relay.config import ServerConfig
 from relay.dialects.base import Dialect
-from relay.errors import InternalError, MethodNotAllowed, RelayError
+from relay.errors import Forbidden, InternalError, MethodNotAllowed, RelayError
 from relay.exchange import Headers
 from relay.interfaces import IConfiguration, IKeyStore
 from relay.web import cors, failures, hosts
@@ -156,10 +156,7 @@ class Door:
         server = self._configuration.snapshot.server
         origins = request.values(b"origin")
         request.greet(cors.fields(server.cors_origins, origins[0] if origins else None))
-        loopback = self._loopback.get(request.local)
-        if loopback is None:
-            loopback = self._look_at(request.local)
-        if loopback and not self._keys.required():
+        if self.is_loopback(request.local) and not self._keys.required():
             self._callers.check(server, request.hosts, origins)
         resource = request.resource
         if isinstance(resource, Guarded):
@@ -173,9 +170,9 @@ class Door:
             if request.method == b"OPTIONS":
                 self._tell_options(request, leaf)
             else:
-                leaf.serve(request).addErrback(self._failed, request)
+                leaf.serve(request).addErrback(self.caught, request)
         except Exception:
-            self._failed(Failure(), request)
+            self.caught(Failure(), request)
 
     def _tell_options(self, request: RelayRequest, leaf: Guarded) -> None:
         methods = tuple(method.encode("ascii") for method in leaf.allowed)
@@ -184,12 +181,26 @@ class Door:
             headers = (*headers, *cors.preflight(methods, request.header(b"access-control-request-headers")))
         request.answer(204, headers)
 
-    def _look_at(self, local: str) -> bool:
+    def is_loopback(self, local: str) -> bool:
         """Whether an address is loopback, remembered: a process has few addresses."""
-        found = hosts.is_loopback(local)
-        if len(self._loopback) < _MOST_HOSTS:
-            self._loopback[local] = found
+        found = self._loopback.get(local)
+        if found is None:
+            found = hosts.is_loopback(local)
+            if len(self._loopback) < _MOST_HOSTS:
+                self._loopback[local] = found
         return found
+
+    def welcomes(self, request: RelayRequest) -> bool:
+        """Whether a request's host and origins may call where loopback asks for no keys."""
+        try:
+            self._callers.check(self._configuration.snapshot.server, request.hosts, request.values(b"origin"))
+        except Forbidden:
+            return False
+        return True
+
+    def asks_for_keys(self) -> bool:
+        """Whether clients need keys of relay's."""
+        return self._keys.required()
 
     def _is_preflight(self, request: RelayRequest) -> bool:
         """Whether an OPTIONS request is a browser's, on behalf of a page that may call."""
@@ -205,7 +216,8 @@ class Door:
         error = reason.value
         self.refuse(request, error if isinstance(error, RelayError) else self.unexpected(request, reason))
 
-    def _failed(self, reason: Failure, request: RelayRequest) -> None:
+    def caught(self, reason: Failure, request: RelayRequest) -> None:
+        """Do the same, whatever comes."""
         try:
             self.failed(request, reason)
         except Exception:

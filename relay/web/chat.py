@@ -28,6 +28,10 @@ class DialectResource(Guarded):
         door: admits requests and answers errors.
         endpoint: what is served here.
         gateway: does the work.
+
+    Attributes:
+        served: the endpoint.
+        gateway: see there.
     """
 
     methods: ClassVar[tuple[str, ...]] = ("POST",)
@@ -35,8 +39,8 @@ class DialectResource(Guarded):
     def __init__(self, door: Door, endpoint: Endpoint, gateway: Gateway) -> None:
         super().__init__(door)
         self.endpoint = endpoint.path
-        self._served = endpoint
-        self._gateway = gateway
+        self.served = endpoint
+        self.gateway = gateway
 
     def admit(self, request: RelayRequest) -> None:
         """Refuse what cannot be served whatever the body holds, and learn who calls.
@@ -49,29 +53,31 @@ class DialectResource(Guarded):
         if request.method != b"POST":
             super().admit(request)
             return
-        check_media(self._served.body, request.content_type)
+        check_media(self.served.body, request.content_type)
         request.credential = request.sent_key()
-        request.key = self._gateway.identify(request.credential)
+        request.key = self.gateway.identify(request.credential)
 
     def serve(self, request: RelayRequest) -> Deferred[None]:
         """Hand the request on, and let the gateway settle it."""
-        received = request.received
+        asked = self.read(request)
         request.settled = True
-        return self._gateway.exchange(
-            ClientRequest(
-                id=request.id,
-                endpoint=self._served,
-                query=request.query,
-                headers=request.headers,
-                content_type=request.content_type,
-                body=received.body,
-                client=request.peer,
-                credential=request.credential,
-                received=request.arrived,
-                key=request.key,
-                fields=received.fields,
-            ),
-            request.sink(),
+        return self.gateway.exchange(asked, request.sink())
+
+    def read(self, request: RelayRequest) -> ClientRequest:
+        """What the client asks, as a value."""
+        received = request.received
+        return ClientRequest(
+            id=request.id,
+            endpoint=self.served,
+            query=request.query,
+            headers=request.headers,
+            content_type=request.content_type,
+            body=received.body,
+            client=request.peer,
+            credential=request.credential,
+            received=request.arrived,
+            key=request.key,
+            fields=received.fields,
         )
 
 

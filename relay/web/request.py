@@ -50,6 +50,10 @@ class Ids:
         self._used = at + _DIGITS
         return self._stock[at : at + _DIGITS]
 
+    def accept(self, asked: bytes | None) -> str:
+        """The one that a client asks for if it is short and safe, else the next one."""
+        return asked.decode() if asked and _SAFE_ID.fullmatch(asked) else self.new()
+
 
 def host_of(address: IAddress) -> str:
     """The host of an address; "" for a Unix socket."""
@@ -104,8 +108,7 @@ class RelayRequest(Request, ABC):
         """
         site = self.site
         self.arrived = site.clock.seconds()
-        asked = self.header(b"x-request-id")
-        self.id = asked.decode() if asked and _SAFE_ID.fullmatch(asked) else site.door.ids.new()
+        self.id = site.door.ids.accept(self.header(b"x-request-id"))
         self.content_type = self.joined(b"content-type")
         try:
             self.resource = site.getResourceFor(self)

@@ -16,13 +16,18 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from relay.errors import HeadTooLarge, InvalidRequest, RelayError, RequestTimeout, TooLarge
+from relay.errors import RelayError, RequestTimeout
+from relay.exchange import ClientRequest
 from relay.runtime.wheel import Deadline
 from relay.web.body import LINGER, BodyReceiver, Received
 from relay.web.engine.intake import Intake
+from relay.web.engine.known import Known
 from relay.web.engine.line import Line
+from relay.web.engine.refusal import BadHead
 from relay.web.engine.request import EngineRequest
+from relay.web.engine.sink import EngineSink
 from relay.web.engine.states import ANSWER, BODY, HEAD, IDLE, LINGERING, Transport
+from relay.wire.familiar import outline
 from relay.wire.http import HeadError, RequestHead, find_head_end, parse_request_head
 
 if TYPE_CHECKING:
@@ -40,23 +45,7 @@ AHEAD = 64 * 1024
 Up to there a client that leaves is noticed at once.
 """
 
-_CODES = {413: TooLarge.default_code, 414: HeadTooLarge.default_code, 431: HeadTooLarge.default_code}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CLOSE = b"connection: close\r\n"
-_KEEP_ALIVE = b"connection: keep-alive\r\n"
-
-
-class BadHead(InvalidRequest):
-    """A head that is not accepted; its status says why: 400, 413, 414, 417, 431, 501 or 505."""
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message, code=_CODES.get(status))
-        self._status = status
-
-    @property
-    def http_status(self) -> int:
-        """As the parser says."""
-        return self._status
 
 
 @implementer(IProtocol)
@@ -67,26 +56,25 @@ class EngineChannel(Line):
         site: as for `Line`.
     """
 
-    __slots__ = ("_ahead", "_intake", "_request", "_rest", "_serving")
+    __slots__ = ("_ahead", "_intake", "_known", "_loopback", "_request", "_rest", "_serving")
 
     def __init__(self, site: EngineSite) -> None:
         super().__init__(site)
         self._request: EngineRequest | None = None
         self._intake: Intake | None = None
         self._ahead: bytearray | None = None  # a part of a head, or what came behind a request
+        self._known: Known | None = None  # the head that came last, if it was plain
+        self._loopback = False  # whether the client is on this machine
         self._serving = False  # whether `dataReceived` is at work further up the stack
         self._rest: Deadline | None = None  # of the time between two requests
 
     # ── life ──────────────────────────────────────────────────────────────────────────
 
     def makeConnection(self, transport: Transport) -> None:  # type: ignore[override] # a stream's, always
-        """A client is there; see `IProtocol`."""
+        """A client is there: wait for the first head; see `IProtocol`."""
         self.transport = transport
         self.connectionMade()
-
-    def connectionMade(self) -> None:
-        """Wait for the first head."""
-        super().connectionMade()
+        self._loopback = self.site.door.is_loopback(self.local)
         self.site.connections.opened(self)
         self._await_head()
 
@@ -144,10 +132,15 @@ class EngineChannel(Line):
 
     def _begin(self, data: bytes) -> bytes:
         """Take the first bytes of a request, most often all of it; what is behind it is returned."""
+        known = self._known
+        if known is not None:
+            rest = self._take_known(known, data)
+            if rest is not None:
+                return rest
         try:
             end = find_head_end(data)
             if end >= 0:
-                return self._take_head(parse_request_head(data[:end], self.site.memo), data[end:])
+                return self._understand(data, end)
         except HeadError as error:
             self._turn_away(BadHead(error.message, error.status))
             return b""
@@ -156,6 +149,20 @@ class EngineChannel(Line):
         if self._deadline is None:
             self._await_head()
         return b""
+
+    def _understand(self, data: bytes, end: int) -> bytes:
+        """Understand a whole head, which may be known from another connection; what is behind the request is returned.
+
+        Raises:
+            HeadError: it is not accepted.
+        """
+        head = data[:end]
+        outlined = outline(head)
+        known = self._known = self.site.known.get(outlined)
+        rest = self._take_known(known, data) if known is not None else None
+        if rest is not None:
+            return rest
+        return self._take_head(parse_request_head(head, self.site.memo), head, outlined, data[end:])
 
     def _await_head(self) -> None:
         self._deadline = self.site.wheel.arm(self.site.connections.timeouts.request_head, self._head_overdue)
@@ -170,12 +177,12 @@ class EngineChannel(Line):
             if end < 0:
                 return b""
             whole, self._ahead = bytes(ahead), None
-            return self._take_head(parse_request_head(whole[:end], self.site.memo), whole[end:])
+            return self._understand(whole, end)
         except HeadError as error:
             self._turn_away(BadHead(error.message, error.status))
             return b""
 
-    def _take_head(self, head: RequestHead, rest: bytes) -> bytes:
+    def _take_head(self, head: RequestHead, data: bytes, outlined: bytes, rest: bytes) -> bytes:
         """A head is complete: decide whether its body is wanted, and answer if all of it is here."""
         if self._deadline is not None:
             self._stop_deadline()
@@ -184,13 +191,14 @@ class EngineChannel(Line):
         self.keep = head.keep_alive and not site.connections.draining
         try:
             request.admit()
+            site.known.note(outlined, data, head, request)
             encoding = request.joined(b"content-encoding")
             if (
                 length is None
                 or length > len(rest)
                 or not site.reception.takes_whole(length, request.content_type, encoding)
             ):
-                return self._begin_body(request, head, encoding, rest)
+                return self._begin_body(request, length, encoding, rest, waits=head.expect_continue)
         except RelayError as error:
             if length is None or length > len(rest):
                 self._refuse(error)
@@ -204,6 +212,59 @@ class EngineChannel(Line):
         request.process()
         return rest[length:]
 
+    def _take_known(self, known: Known, data: bytes) -> bytes | None:
+        """Take a request with a known head: ask who calls, and hand the request on if all of it is here.
+
+        Returns:
+            What is behind it; None if it has another head or may be refused, and so has to be read anew.
+        """
+        found = known.familiar.read(data)
+        if found is None:
+            return None
+        end, length, changed = found
+        site, resource = self.site, known.resource
+        snapshot = site.reception.configuration.snapshot
+        if (
+            known.snapshot is not snapshot
+            or length > snapshot.server.body
+            or site.connections.draining
+            or not (known.welcome or not self._loopback or site.door.asks_for_keys())
+        ):
+            return None
+        try:
+            key = resource.gateway.identify(known.credential)
+        except RelayError:
+            return None
+        if self._deadline is not None:
+            self._stop_deadline()
+        arrived, name = site.clock.seconds(), known.name(changed, site.door.ids)
+        rest = data[end:]
+        if length > len(rest):
+            request = self._request = EngineRequest(self, known.familiar.head)
+            request.resemble(known, name, changed, arrived)
+            request.key = key
+            return self._begin_body(request, length, "", rest)
+        self._move(ANSWER)
+        sink = EngineSink(self, name, known)
+        asked = known.client_request(name, changed, rest[:length], self.peer, arrived, key)
+        try:
+            resource.gateway.exchange(asked, sink).addErrback(self._not_served, known, asked, sink)
+        except Exception:
+            self._not_served(Failure(), known, asked, sink)
+        return rest[length:]
+
+    def _not_served(self, reason: Failure, known: Known, asked: ClientRequest, sink: EngineSink) -> None:
+        """The gateway leaves it to the door to answer a known request."""
+        request = EngineRequest(self, known.familiar.head)
+        request.resemble(known, asked.id, (), asked.received)
+        request.settled = True
+        request.startedWriting = int(sink.started)
+        if self._pace is sink:
+            self._request = request
+        else:
+            request.connection = None  # the answer is over
+        self.site.door.caught(reason, request)
+
     def _head_overdue(self) -> None:
         self._deadline = None
         if self._state is IDLE:
@@ -213,7 +274,9 @@ class EngineChannel(Line):
 
     # ── bodies ────────────────────────────────────────────────────────────────────────
 
-    def _begin_body(self, request: EngineRequest, head: RequestHead, encoding: str, rest: bytes) -> bytes:
+    def _begin_body(
+        self, request: EngineRequest, length: int | None, encoding: str, rest: bytes, *, waits: bool = False
+    ) -> bytes:
         """Receive a body that is not here yet, or is more than its bytes.
 
         Raises:
@@ -221,11 +284,11 @@ class EngineChannel(Line):
         """
         site = self.site
         receiver = BodyReceiver(site.reception, pause=self._pause, resume=self._resume, failed=self._refuse)
-        receiver.begin(head.length, request.content_type, encoding)
-        self._intake = Intake(receiver, head.length)
+        receiver.begin(length, request.content_type, encoding)
+        self._intake = Intake(receiver, length)
         self._move(BODY)
         self._deadline = site.wheel.arm(site.connections.timeouts.request_body, self._body_overdue)
-        if head.expect_continue and not rest:
+        if waits and not rest:
             self.transport.write(_CONTINUE)
         return self._take_body(rest)
 
@@ -293,13 +356,6 @@ class EngineChannel(Line):
 
     # ── answers ───────────────────────────────────────────────────────────────────────
 
-    def persistence(self) -> bytes:
-        """The line of an answer's head that tells whether the connection goes on, where that has to be told."""
-        if not self.keep:
-            return _CLOSE
-        request = self._request
-        return _KEEP_ALIVE if request is not None and request.version != (1, 1) else b""
-
     def answered(self) -> None:
         """The whole answer is written: go on to the next request when it is sent, too."""
         self._request = self._pace = None
@@ -320,7 +376,7 @@ class EngineChannel(Line):
             return
         self._move(IDLE)
         rest = self._rest
-        if rest is not None and rest.armed:
+        if rest is not None:
             rest.touch()
         else:
             self._rest = self.site.wheel.arm(IDLE_TIMEOUT, self._rested)
@@ -338,5 +394,6 @@ class EngineChannel(Line):
             self._say_goodbye()
 
     def _rested(self) -> None:
+        self._rest = None
         if self._state is IDLE:
             self.close()

@@ -45,6 +45,17 @@ class Heads:
             self._known[status] = lines
         return lines
 
+    def head(self, status: int, name: str, fields: bytes) -> bytes:
+        """A whole head.
+
+        Args:
+            status: the answer's status.
+            name: the request's id.
+            fields: lines of fields, besides those that every answer carries.
+        """
+        asked = name.encode()
+        return b"%bx-request-id: %b\r\nrequest-id: %b\r\n%b\r\n" % (self.opening(status), asked, asked, fields)
+
 
 def lines(fields: Headers, fixed: Set[bytes]) -> tuple[bytes, int | None]:
     """Write fields, but for the fixed ones.

@@ -17,6 +17,9 @@ from relay.web.request import host_of
 if TYPE_CHECKING:
     from relay.web.site import EngineSite
 
+_CLOSE = b"connection: close\r\n"
+_KEEP_ALIVE = b"connection: keep-alive\r\n"
+
 
 @implementer(IPushProducer)
 class Line(ABC):
@@ -146,6 +149,12 @@ class Line(ABC):
         if self._state < CLOSING:
             self.transport.unregisterProducer()
             self._watch()
+
+    def persistence(self, version: tuple[int, int]) -> bytes:
+        """The line of an answer's head that tells whether the connection goes on, where that has to be told."""
+        if not self.keep:
+            return _CLOSE
+        return b"" if version == (1, 1) else _KEEP_ALIVE
 
     # ── reading ───────────────────────────────────────────────────────────────────────
 

@@ -22,7 +22,8 @@ from relay.exchange import Headers
 from relay.interfaces import ISink
 from relay.policy.credentials import KEY_FIELDS, client_credential
 from relay.secret import Secret
-from relay.web.engine.heads import FIXED, OWN, lines
+from relay.web.engine.heads import FIXED, OWN, Heads, lines
+from relay.web.engine.known import Known
 from relay.web.engine.ordinary import OrdinaryChannel
 from relay.web.engine.sink import EngineSink
 from relay.web.engine.states import Transport
@@ -51,12 +52,12 @@ class EngineRequest(RelayRequest):
         connection: None once the answer has ended or the client has left.
         version: the client's, (1, 0) or (1, 1).
         startedWriting: whether the head of the answer is underway.
+        greeting: lines of fields that every answer carries, besides server, date and ids.
         fixed: answer fields that are not the resource's to set.
     """
 
     __slots__ = (
         "_disconnected",
-        "_greeting",
         "_host",
         "_line",
         "_named",
@@ -69,6 +70,7 @@ class EngineRequest(RelayRequest):
         "credential",
         "finished",
         "fixed",
+        "greeting",
         "guarded",
         "headers",
         "id",
@@ -105,11 +107,19 @@ class EngineRequest(RelayRequest):
         self.startedWriting = self.finished = 0
         self.received = _NOTHING
         self.fixed: Set[bytes] = FIXED
-        self._greeting = b""
+        self.greeting = b""
         self._named: dict[bytes, bytes] | None = None  # the first value of each field
         self._unique = True
         self._ordinary: OrdinaryChannel | None = None
         self._waiting: list[Deferred[None]] | None = None
+
+    def resemble(self, known: Known, name: str, changed: Headers, arrived: float) -> None:
+        """Take over how an earlier request with the same head was admitted."""
+        self.id, self.arrived = name, arrived
+        self.headers = (*known.familiar.fields, *changed)
+        self.content_type, self.credential = known.content_type, known.credential
+        self.resource = self.guarded = known.resource
+        self.greeting, self.fixed = known.greeting, known.fixed
 
     # ── the request, as relay reads it ────────────────────────────────────────────────
 
@@ -163,7 +173,7 @@ class EngineRequest(RelayRequest):
     def greet(self, headers: Headers) -> None:
         """Set fields that every answer carries, besides server, date and ids."""
         if headers:
-            self._greeting = lines(headers, OWN)[0]
+            self.greeting = lines(headers, OWN)[0]
             self.fixed = FIXED | {name for name, _ in headers}
 
     def head(self, status: int, fields: bytes) -> bytes:
@@ -173,15 +183,8 @@ class EngineRequest(RelayRequest):
             status: its status.
             fields: lines of fields, besides those that every answer carries.
         """
-        name = self.id.encode()
-        return b"%bx-request-id: %b\r\nrequest-id: %b\r\n%b%b%b\r\n" % (
-            self.site.heads.opening(status),  # type: ignore[attr-defined] # the engine's site has them
-            name,
-            name,
-            self._greeting,
-            fields,
-            self._line.persistence(),
-        )
+        heads: Heads = self.site.heads  # type: ignore[attr-defined] # the engine's site has them
+        return heads.head(status, self.id, self.greeting + fields + self._line.persistence(self.version))
 
     def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Write a whole answer; to HEAD without its body. Does nothing for a client that has left."""
@@ -199,7 +202,7 @@ class EngineRequest(RelayRequest):
         """A sink straight onto the connection. What the head said is the exchange's from now on."""
         self._named = None
         self.headers = ()
-        return EngineSink(self)
+        return EngineSink(self.connection, self.id, self, self)
 
     def abort(self) -> None:
         """Break the connection, so that the client sees that the answer is not whole."""

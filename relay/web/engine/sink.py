@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Set
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
@@ -18,6 +18,16 @@ from relay.web.sink import EVENTS, PIECE, STREAM_HEAD
 if TYPE_CHECKING:
     from relay.web.engine.channel import EngineChannel
     from relay.web.engine.request import EngineRequest
+
+
+class Asked(Protocol):
+    """What an answer depends on; see `EngineRequest`."""
+
+    method: bytes
+    version: tuple[int, int]
+    greeting: bytes
+    fixed: Set[bytes]
+
 
 _STREAM_LINES = b"".join(b"%b: %b\r\n" % field for field in STREAM_HEAD)
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -36,7 +46,10 @@ class EngineSink:
     connection: what follows would be read as its rest.
 
     Args:
-        request: the request to answer.
+        connection: where it goes, None if the client has left.
+        name: the request's id.
+        asked: what the answer depends on.
+        request: told when the answer begins and ends; None if nobody but the connection needs to know.
 
     Attributes:
         started: whether `start` was called.
@@ -44,14 +57,17 @@ class EngineSink:
     """
 
     __slots__ = (
+        "_asked",
         "_callback",
         "_chunked",
         "_connection",
         "_ending",
+        "_flows",
         "_head",
         "_holding",
         "_left",
         "_mute",
+        "_name",
         "_producer",
         "_request",
         "_waiting",
@@ -59,12 +75,16 @@ class EngineSink:
         "started",
     )
 
-    def __init__(self, request: EngineRequest) -> None:
-        connection = request.connection
-        self._request = request
+    def __init__(
+        self, connection: EngineChannel | None, name: str, asked: Asked, request: EngineRequest | None = None
+    ) -> None:
         self._connection = connection  # None once the answer has ended or the client has left
+        self._name = name
+        self._asked = asked
+        self._request = request
         self._head = b""  # as long as it waits
         self._chunked = False
+        self._flows = False  # whether a chunk may go straight to the transport
         self._mute = True  # whether nothing may be written: before the head, and where there is no body
         self._left = -1  # bytes of body still to come, -1 where nobody has said how many
         self._waiting: deque[bytes] | None = None
@@ -81,35 +101,42 @@ class EngineSink:
 
     def start(self, status: int, headers: Headers) -> None:
         """Begin the answer; the fields of every answer are added to these."""
-        request, connection = self._request, self._connection
+        connection, request = self._connection, self._request
         if connection is not None:
-            self._head = self._compose(request, connection, status, headers)
+            self._head = self._compose(connection, status, headers)
         self.started = True
-        request.startedWriting = 1
+        if request is not None:
+            request.startedWriting = 1
 
-    def _compose(self, request: EngineRequest, connection: EngineChannel, status: int, headers: Headers) -> bytes:
+    def _compose(self, connection: EngineChannel, status: int, headers: Headers) -> bytes:
         """Write the head, and settle how the body is framed."""
-        fields, length = lines(headers, request.fixed)
-        if status in BODILESS or request.method == b"HEAD":
-            return request.head(status, fields)
-        self._mute = False
-        if length is not None:
-            self._left = length
-        elif request.version == (1, 1):
-            self._chunked = True
-            fields += b"transfer-encoding: chunked\r\n"
-        else:
-            connection.keep = False
-        if length is None and _are_events(headers):
-            fields += _STREAM_LINES
-        return request.head(status, fields)
+        asked = self._asked
+        fields, length = lines(headers, asked.fixed)
+        if status not in BODILESS and asked.method != b"HEAD":
+            self._mute = False
+            if length is not None:
+                self._left = length
+            elif asked.version == (1, 1):
+                self._chunked = True
+                fields += b"transfer-encoding: chunked\r\n"
+            else:
+                connection.keep = False
+            if length is None and _are_events(headers):
+                fields += _STREAM_LINES
+        return connection.site.heads.head(
+            status, self._name, asked.greeting + fields + connection.persistence(asked.version)
+        )
 
     def write(self, data: bytes) -> None:
         """Write a piece of the body; dropped when the client has gone or the answer has ended."""
-        connection = self._connection
-        if connection is None or self._ending or self._mute or not data:
-            return
         size = len(data)
+        if self._flows and 0 < size <= PIECE:
+            self._connection.transport.write(b"%x\r\n%b\r\n" % (size, data))  # type: ignore[union-attr] # it is there
+        elif size and not (self._mute or self._ending or self._connection is None):
+            self._write(self._connection, data, size)
+
+    def _write(self, connection: EngineChannel, data: bytes, size: int) -> None:
+        """Write the first piece, a piece of a body with a length, or one for which there may be no room."""
         if self._left >= 0:
             self._left -= size
             if self._left < 0:
@@ -118,21 +145,26 @@ class EngineSink:
         if connection.is_full or size > PIECE:
             self._wait(data)
             return
-        head = self._head
-        if head:
-            self._head = b""
-        connection.transport.write(b"%b%x\r\n%b\r\n" % (head, size, data) if self._chunked else head + data)
+        head, self._head = self._head, b""
+        self._flows = chunked = self._chunked
+        connection.transport.write(b"%b%x\r\n%b\r\n" % (head, size, data) if chunked else head + data)
 
     def end(self) -> None:
         """Finish the answer as soon as the client has taken what was written before."""
-        if self._connection is not None and not self._ending:
+        connection = self._connection
+        if connection is not None and not self._ending:
             self._ending = True
-            self._drain()
+            self._flows = False
+            if self._waiting or connection.is_full:
+                self._drain()
+            else:
+                self._finish(connection)
 
     def abort(self) -> None:
         """Break the connection; what the client has not taken yet is lost."""
         if self._connection is not None:
             self._ending = True
+            self._flows = False
             self._waiting = None
             self._connection.abort()
 
@@ -169,14 +201,17 @@ class EngineSink:
         last = self._head + _LAST_CHUNK if self._chunked else self._head
         if last:
             connection.transport.write(last)
+        request = self._request
         self._forget()
         self._callback = None
-        self._request.ended()
+        if request is None:
+            connection.answered()
+        else:
+            request.ended()
 
     def _forget(self) -> None:
-        self._connection = None
-        self._producer = None
-        self._waiting = None
+        self._flows = False
+        self._connection = self._request = self._producer = self._waiting = None
         self._head = b""
 
     # ── the client's pace ─────────────────────────────────────────────────────────────
@@ -199,6 +234,7 @@ class EngineSink:
 
     def full(self) -> None:
         """The transport's buffer is full."""
+        self._flows = False
         if self._producer is not None and not self._holding:
             self._holding = True
             self._producer.pauseProducing()

@@ -1,0 +1,134 @@
+"""Requests that come again: how their head was understood, and what the door decided by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from relay.config import Snapshot
+from relay.exchange import ClientRequest, FormField, Headers, KeyInfo
+from relay.web.chat import DialectResource
+from relay.web.request import Ids
+from relay.wire.familiar import Familiar, recognise
+from relay.wire.http import RequestHead
+
+if TYPE_CHECKING:
+    from relay.web.engine.request import EngineRequest
+
+_NO_FIELDS: Mapping[str, FormField] = MappingProxyType({})
+
+_MOST = 512
+"""Heads that are remembered."""
+
+_MOST_SEEN = 4096
+"""Heads of which no more is remembered than that they came."""
+
+
+class Known:
+    """A head of requests to be forwarded, and the part of its admission that is the same for all of them.
+
+    Who calls is no part of it: that is asked anew for each request.
+
+    Attributes:
+        familiar: the head.
+        resource: what answers.
+        snapshot: the configuration under which it was admitted; under another one it has to be read anew.
+        welcome: whether its host and its origins may call a relay on loopback that asks for no keys.
+        method: as in `EngineRequest`, like the following ones.
+        version: see there.
+        query: see there.
+        content_type: see there.
+        credential: the key that the client sent, or None.
+        greeting: lines of fields that every answer carries.
+        fixed: answer fields that are not the gateway's to set.
+    """
+
+    __slots__ = (
+        "content_type",
+        "credential",
+        "familiar",
+        "fixed",
+        "greeting",
+        "method",
+        "query",
+        "resource",
+        "snapshot",
+        "version",
+        "welcome",
+    )
+
+    def __init__(self, familiar: Familiar, request: EngineRequest, resource: DialectResource, snapshot: Snapshot):
+        self.familiar = familiar
+        self.resource = resource
+        self.snapshot = snapshot
+        self.welcome = request.site.door.welcomes(request)
+        self.method, self.version, self.query = request.method, request.version, request.query
+        self.content_type, self.credential = request.content_type, request.credential
+        self.greeting, self.fixed = request.greeting, request.fixed
+
+    def name(self, changed: Headers, ids: Ids) -> str:
+        """The request's id: the client's own, if it is among the fields that change, or a new one."""
+        return ids.accept(dict(changed).get(b"x-request-id")) if changed else ids.new()
+
+    def client_request(
+        self, name: str, changed: Headers, body: bytes, client: str, received: float, key: KeyInfo | None
+    ) -> ClientRequest:
+        """The request for the gateway; see `ClientRequest` for the arguments."""
+        fields = self.familiar.fields
+        return ClientRequest(
+            name,
+            self.resource.served,
+            self.query,
+            (*fields, *changed) if changed else fields,
+            self.content_type,
+            body,
+            client,
+            self.credential,
+            received,
+            key,
+            _NO_FIELDS,
+        )
+
+
+class KnownHeads:
+    """Remembers heads that came more than once, for all connections of a site.
+
+    One that comes once is noted by a number only, so that clients whose heads never
+    repeat cost no memory. It holds the keys that are in the heads, as do the connections
+    they come on; it is bounded, and begins anew when it is full or the configuration changes.
+    """
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, Known] = {}
+        self._seen: set[int] = set()
+        self._snapshot: Snapshot | None = None
+        self.get = self._heads.get
+
+    def note(self, outlined: bytes, data: bytes, head: RequestHead, request: EngineRequest) -> None:
+        """A request has been admitted: remember its head, if it is plain and came before.
+
+        Args:
+            outlined: the head's outline.
+            data: the head.
+            head: what was read from it.
+            request: the request.
+        """
+        resource, snapshot = request.resource, request.site.reception.configuration.snapshot
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._heads.clear()
+        if not isinstance(resource, DialectResource) or request.method != b"POST":
+            return
+        mark = hash(outlined)
+        if mark not in self._seen:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen.add(mark)
+            return
+        plain = request.site.reception.takes_whole(0, request.content_type, request.joined(b"content-encoding"))
+        familiar = recognise(data, head) if plain else None
+        if familiar is not None:
+            if len(self._heads) >= _MOST:
+                self._heads.clear()
+            self._heads[outlined] = Known(familiar, request, resource, snapshot)
