@@ -55,6 +55,12 @@ class IUpstreamResponse(Interface):
     status: int = Attribute("HTTP status.")
     headers: Headers = Attribute("All header fields, names in lower case.")
 
+    def at_hand(limit: int) -> bytes | None:
+        """Take the whole body if it is here already and not larger; None where `read` has to be asked.
+
+        It spares small answers a Deferred.
+        """
+
     def read(limit: int) -> Deferred[bytes]:
         """Take the whole body.
 

@@ -52,6 +52,10 @@ class Response:
         if request.stream:
             watch.arm("idle", request.timeouts.idle)
 
+    def at_hand(self, limit: int) -> bytes | None:
+        """None: Twisted hands bodies over from the next turn on."""
+        return None
+
     def read(self, limit: int) -> Deferred[bytes]:
         """Take the whole body, of at most so many bytes."""
         if self._request.stream:

@@ -110,6 +110,9 @@ class ScriptedResponse:
     def _cancel(self, _: object) -> None:
         self.cancelled = self.aborted = True
 
+    def at_hand(self, limit: int) -> bytes | None:
+        return None
+
     def read(self, limit: int) -> Deferred[bytes]:
         return self._done  # type: ignore[return-value]  # one Deferred serves both ways of reading
 

@@ -172,7 +172,9 @@ class Connection:
             data: its head, and its body where that is small.
             producer: writes the rest of the body, at the provider's pace.
         """
-        self.begin(taker, method)
+        self.state = _HEAD
+        self._taker = taker
+        self._head.expect(method)
         self.transport.write(data)
         if producer is not None and self.state is _HEAD:
             self._producer = producer
@@ -184,7 +186,6 @@ class Connection:
         self.state = _HEAD
         self._taker = taker
         self._head.expect(method)
-        self._whole = False
 
     def upload(self, written: Deferred[None]) -> None:
         """The request is being written until this fires."""
@@ -258,7 +259,14 @@ class Connection:
         rest = reader.rest
         if rest:
             reader.rest = b""
-        self._take_body(head, rest)
+        if head.framing is _BY_LENGTH and len(rest) == head.length:  # all in one read, as most answers that are small
+            self._whole = True
+            taker.took(rest)
+            if self.state is _HEAD:
+                self._end(b"")
+        else:
+            self._whole = False
+            self._take_body(head, rest)
         taker.announced()
 
     def _take_body(self, head: AnswerHead, data: bytes) -> None:

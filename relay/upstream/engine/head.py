@@ -55,11 +55,12 @@ class RequestHeads:
         """How many are remembered."""
         return len(self._begun)
 
-    def compose(self, request: UpstreamRequest) -> bytes:
+    def compose(self, request: UpstreamRequest, length: int) -> bytes:
         """Compose a head.
 
         Args:
             request: its fields have names in lower case; those that belong to the connection are left out.
+            length: bytes of its body.
 
         Raises:
             UnsafeHead: the target holds a blank or a control character, or a field a line end or a NUL.
@@ -72,8 +73,6 @@ class RequestHeads:
                 if len(self._begun) >= MOST:
                     self._begun.clear()
                 self._begun[key] = begun
-        body = request.body
-        length = len(body) if isinstance(body, bytes) else body.length
         if length or request.method in _WITH_BODY:
             return b"%bcontent-length: %d\r\n\r\n" % (begun, length)
         return begun + b"\r\n"

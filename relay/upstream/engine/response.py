@@ -8,12 +8,9 @@ from zope.interface import implementer
 
 from relay.dialects.transcode import Transcoder
 from relay.errors import RelayError, UpstreamError, UpstreamProtocol
-from relay.exchange import UpstreamRequest
 from relay.interfaces import ISink, IUpstreamResponse
 from relay.outcome import Stage
-from relay.runtime.wheel import Wheel
 from relay.upstream.engine.failures import cut_off, in_body
-from relay.upstream.engine.origins import OriginPool
 from relay.upstream.engine.sending import Sending
 from relay.upstream.engine.taker import Break
 
@@ -39,8 +36,7 @@ class EngineResponse(Sending):
 
     __slots__ = ("_late", "_limit", "_paused", "_pieces", "_result", "_sink", "_size", "_transcoder")
 
-    def __init__(self, pool: OriginPool, wheel: Wheel, request: UpstreamRequest) -> None:
-        super().__init__(pool, wheel, request)
+    def _await_body(self) -> None:
         self._pieces: list[bytes] | None = None  # of the body, while nobody streams it
         self._size = 0
         self._limit = _UNBOUNDED
@@ -134,7 +130,13 @@ class EngineResponse(Sending):
             due = self._wheel.seconds() + self._timeouts.idle
             connection.watch.due = due if due < self._end else self._end  # noqa: FURB136  # spares each chunk a call
         if transcoder is None:
-            self._hold(data)
+            self._size += len(data)
+            if self._pieces is None:
+                self._pieces = [data]
+            else:
+                self._pieces.append(data)
+            if self._size > self._limit:
+                self._too_large()
             return
         try:
             out = transcoder.feed(data)
@@ -146,16 +148,6 @@ class EngineResponse(Sending):
             self._sink.write(out)
         if transcoder.done or transcoder.error is not None:
             self._finish()
-
-    def _hold(self, data: bytes) -> None:
-        """Keep a piece until somebody takes the body, or all of it is here."""
-        if self._pieces is None:
-            self._pieces = [data]
-        else:
-            self._pieces.append(data)
-        self._size += len(data)
-        if self._size > self._limit:
-            self._too_large()
 
     def ended(self) -> None:
         """The message is whole."""
@@ -246,6 +238,8 @@ class EngineResponse(Sending):
 
     def _release(self) -> None:
         super()._release()
+        if not self.status:
+            return
         self._pieces = self._result = self._transcoder = None
         sink, self._sink = self._sink, None
         if sink is not None:

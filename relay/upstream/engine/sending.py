@@ -142,8 +142,12 @@ class Sending:
     def _ask(self, connection: Connection, pool: OriginPool, request: UpstreamRequest, now: float) -> None:
         self._connection = connection
         body = request.body
+        if isinstance(body, bytes):
+            length, small = len(body), body
+        else:
+            length, small = body.length, None
         try:
-            data = pool.heads.compose(request)
+            data = pool.heads.compose(request, length)
         except UnsafeHead as error:
             self._give_up()
             self._log.failure("a request cannot be sent as it is", Failure(error))
@@ -155,8 +159,8 @@ class Sending:
             due = now + self._timeouts.first_byte
         connection.watch.set(due, self._expired)
         method = b"POST" if request.method == "POST" else request.method.encode("ascii")
-        if isinstance(body, bytes) and len(body) <= AT_ONCE:
-            connection.ask(self, method, data + body)
+        if small is not None and length <= AT_ONCE:
+            connection.ask(self, method, data + small)
         else:
             connection.ask(self, method, data, producer_for(body))
 
@@ -178,7 +182,11 @@ class Sending:
         self.status = status
         self.headers = fields
         self._request = self._pool = None
+        self._await_body()
         return self
+
+    def _await_body(self) -> None:
+        """Become an answer whose body is to come."""
 
     def announced(self) -> None:
         """There is nothing here to announce."""

@@ -35,6 +35,9 @@ class ListResponse:
         self.aborted = False
         self._body = body
 
+    def at_hand(self, limit: int) -> bytes | None:
+        return None
+
     def read(self, limit: int) -> Deferred[bytes]:
         assert limit == LIST_BYTES
         return succeed(self._body)

@@ -34,7 +34,7 @@ UNSAFE_FIELDS = (
 
 def compose(body: bytes = b"", **changes: Any) -> bytes:
     """The head of one request."""
-    return RequestHeads("a").compose(make_request(body, **{"headers": (), **changes}))
+    return RequestHeads("a").compose(make_request(body, **{"headers": (), **changes}), len(body))
 
 
 class HeadTests(SynchronousTestCase):
@@ -46,7 +46,7 @@ class HeadTests(SynchronousTestCase):
         fields: Headers = ((b"x-b", b"1"), (b"x-a", b"2"), (b"x-b", b"3"))
         for size in (7, 8, 7):
             self.assertEqual(
-                heads.compose(make_request(b"x" * size, target="/v1/x?y={z}", headers=fields)),
+                heads.compose(make_request(target="/v1/x?y={z}", headers=fields), size),
                 b"POST /v1/x?y={z} HTTP/1.1\r\nhost: a.example:81\r\naccept-encoding: identity\r\n"
                 b"x-b: 1\r\nx-a: 2\r\nx-b: 3\r\ncontent-length: %d\r\n\r\n" % size,
             )
@@ -59,7 +59,7 @@ class HeadTests(SynchronousTestCase):
             *({}, {"target": "/y"}, {"headers": ((b"a", b"b"),)}, {"headers": ((b"a", b"c"),)}, {"method": "PUT"}),
             {},
         ]
-        made = [heads.compose(make_request(**change)) for change in changes]
+        made = [heads.compose(make_request(**change), 7) for change in changes]
         self.assertEqual((len(set(made)), made[0]), (len(changes) - 1, made[-1]))
 
     def test_length(self) -> None:
@@ -91,15 +91,15 @@ class HeadTests(SynchronousTestCase):
         """What is remembered is bounded, in number and in size."""
         heads = RequestHeads("a")
         for number in range(MOST + 5):
-            heads.compose(make_request(target=f"/{number}"))
+            heads.compose(make_request(target=f"/{number}"), 7)
         self.assertLessEqual(len(heads), MOST)
         before = len(heads)
-        heads.compose(make_request(headers=((b"user-agent", b"x" * 10_000),)))
+        heads.compose(make_request(headers=((b"user-agent", b"x" * 10_000),)), 7)
         self.assertEqual(len(heads), before)
 
     def test_clientsKeys(self) -> None:
         """A head with a client's own key in it is not remembered."""
         heads = RequestHeads("a")
         for own, kept in ((False, 0), (True, 1)):
-            heads.compose(make_request(credential=Secret("a-secret-key"), own_credential=own))
+            heads.compose(make_request(credential=Secret("a-secret-key"), own_credential=own), 7)
             self.assertEqual(len(heads), kept)

@@ -365,6 +365,24 @@ class BodyTests(SendingCase):
             self.assertEqual(self.successResultOf(reading), b"abcd")
         self.assertEqual(len(self.lines.made), 1)
 
+    def test_atHand(self) -> None:
+        """A body that came with the head can be had without waiting, unless it is larger than asked for."""
+        response = self.answered(answer(b"abcd"))
+        self.assertIsNone(response.at_hand(3))
+        self.assertEqual(response.at_hand(4), b"abcd")
+        self.assertEqual(self.answered(answer(b"")).at_hand(4), b"")
+        response = self.answered(head(200, b"Content-Length: 4") + b"ab")
+        self.assertIsNone(response.at_hand(4))
+        self.connection.dataReceived(b"cd")
+        self.assertEqual(response.at_hand(4), b"abcd")
+
+    def test_notAtHand(self) -> None:
+        """A body that will not come is not at hand, and `read` tells why."""
+        response = self.answered(head(200, b"Content-Length: 4") + b"ab")
+        lose(self.connection)
+        self.assertIsNone(response.at_hand(4))
+        self.fails(TruncatedStream, response.read(4), Stage.STREAM)
+
     def test_tooLarge(self) -> None:
         """A body over the limit is refused at the first byte too many, and the connection dropped."""
         for cut in (0, 2, 5):
