@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from relay.delivery import Delivery
 from relay.dialects.base import EVENTS
 from relay.dialects.passthrough import Opaque, Passthrough
 from relay.dialects.transcode import Transcoder
-from relay.errors import UpstreamError, UpstreamProtocol
+from relay.dialects.translation import Translation
+from relay.errors import UpstreamProtocol
 from relay.exchange import Headers
 from relay.interfaces import ISink, IUpstream, IUpstreamResponse
 from relay.outcome import Stage
@@ -23,6 +29,8 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 LARGEST_ERROR = 1024 * 1024
 """Bytes of a provider's error answer that are looked at."""
 
+_T = TypeVar("_T")
+_BRACKETS = (b"{", b"[")
 _JSON_TYPE = (b"content-type", b"application/json")
 _EVENT_TYPE = (b"content-type", b"text/event-stream; charset=utf-8")
 
@@ -47,6 +55,16 @@ def answer_alone(running: RunningExchange, plan: Estimate, sink: ISink) -> None:
     running.ended(200)
 
 
+def _unread(reason: Failure) -> bytes:
+    """An error answer whose body is not worth an error of its own."""
+    reason.trap(UpstreamProtocol)
+    return b""
+
+
+def _ignore(_: Failure | None) -> None:
+    """Nobody is to be told twice."""
+
+
 class Attempt:
     """Carries one exchange's request to one deployment and the answer back.
 
@@ -55,17 +73,25 @@ class Attempt:
         plan: what to send and how to read the answer.
         sink: the client's side.
         upstream: the way to the provider.
-        redactor: masks keys in what the provider says.
+        redaction: gives the filter that masks keys in what the provider says.
         clock: for heartbeats.
+        ended: called once: with None when the answer is whole and delivered, else with the failure: an
+            `UpstreamError`, or what cancelling left. The client may have seen a part of the answer then
+            (``sink.started``).
     """
 
     __slots__ = (
         "_clock",
+        "_ended",
+        "_head",
         "_plan",
-        "_redactor",
+        "_redaction",
+        "_response",
         "_running",
         "_sink",
+        "_transcoder",
         "_upstream",
+        "_waiting",
     )
 
     def __init__(
@@ -74,51 +100,69 @@ class Attempt:
         plan: Plan,
         sink: ISink,
         upstream: IUpstream,
-        redactor: Redactor,
+        redaction: Callable[[], Redactor],
         clock: IReactorTime,
+        ended: Callable[[Failure | None], None],
     ) -> None:
         self._running = running
         self._plan = plan
         self._sink = sink
         self._upstream = upstream
-        self._redactor = redactor
+        self._redaction = redaction
         self._clock = clock
+        self._ended = ended
+        self._response: IUpstreamResponse | None = None
+        self._transcoder: Transcoder | None = None
+        self._waiting: Deferred[Any] | None = None
 
-    async def run(self) -> None:
-        """Do it.
-
-        Raises:
-            UpstreamError: the answer did not come, or not whole. The client may have seen
-                a part of it (``sink.started``).
-        """
-        request = self._plan.upstream
-        if request.stream:
-            self._deliver().start_heartbeats()
-        response = await self._upstream.send(request)
+    def start(self) -> None:
+        """Send the request."""
         try:
-            await self._take(response)
-        except BaseException:
-            response.abort()
-            raise
+            request = self._plan.upstream
+            if request.stream:
+                self._deliver().start_heartbeats()
+            self._wait(self._upstream.send(request), self._take)
+        except Exception:
+            self._end(Failure())
 
-    async def _take(self, response: IUpstreamResponse) -> None:
-        head = forward.read_head(response.headers)
+    def cancel(self) -> None:
+        """Give up, in whatever phase it is."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def _wait(self, result: Deferred[_T], then: Callable[[_T], None]) -> None:
+        self._waiting = result
+        result.addCallback(then).addErrback(self._end)
+
+    def _end(self, reason: Failure | None = None) -> None:
+        self._waiting = None
+        response, self._response = self._response, None
+        if reason is not None and response is not None:
+            response.abort()
+        ended, self._ended = self._ended, _ignore
+        ended(reason)
+
+    def _take(self, response: IUpstreamResponse) -> None:
+        """The head is here."""
+        self._response = response
+        self._head = head = forward.read_head(response.headers)
         self._running.upstream_id = head.id
+        plan = self._plan
         if not 200 <= response.status <= 299:
-            raise await self._refusal(response)
-        if head.media == self._plan.back.stream_type and self._may_stream():
-            await self._stream(response, self._head(head), self._transcoder())
+            self._wait(response.read(LARGEST_ERROR).addErrback(_unread), self._refused)
+        elif head.media == plan.back.stream_type and self._may_stream():
+            self._stream(response, self._fields(head), self._make_transcoder())
         elif self._is_opaque(head.media):
-            await self._stream(response, head.kept, Opaque(self._plan.upstream.deployment), events=False)
+            self._stream(response, head.kept, Opaque(plan.upstream.deployment), events=False)
         else:
-            await self._whole(response, head)
+            self._wait(response.read(LARGEST_ANSWER), self._whole)
 
     def _may_stream(self) -> bool:
         """Whether an event stream can be read here: a translated answer must have been asked for as one."""
         translation = self._plan.translation
         return translation is None or translation.target.stream
 
-    def _head(self, head: forward.Head) -> Headers:
+    def _fields(self, head: forward.Head) -> Headers:
         """Header fields of a streamed answer: the provider's, or the client's dialect's own content type."""
         translation = self._plan.translation
         if translation is None:
@@ -132,87 +176,122 @@ class Attempt:
         speaks = endpoint.path.startswith("/v1/audio/")
         return speaks and kind not in ("", "application/json", "text/html")
 
-    async def _refusal(self, response: IUpstreamResponse) -> UpstreamError:
-        request = self._plan.upstream
-        try:
-            body = await response.read(LARGEST_ERROR)
-        except UpstreamProtocol:
-            body = b""
-        plan = self._plan
-        return failures.classify(
-            request,
-            response.status,
-            response.headers,
-            body,
-            self._mask(),
-            plan.back,
-            translated=plan.back is not plan.front,
-        )
+    def _refused(self, body: bytes) -> None:
+        """The provider answered with an error status."""
+        plan, response = self._plan, self._response
+        if response is not None:
+            raise failures.classify(
+                plan.upstream,
+                response.status,
+                response.headers,
+                body,
+                self._mask(),
+                plan.back,
+                translated=plan.back is not plan.front,
+            )
 
     # ── non-streamed ──────────────────────────────────────────────────────────────────
 
-    async def _whole(self, response: IUpstreamResponse, head: forward.Head) -> None:
-        running, delivery = self._running, self._running.delivery
-        body = await response.read(LARGEST_ANSWER)
-        if body.lstrip()[:1] not in (b"{", b"["):
+    def _whole(self, body: bytes) -> None:
+        """The answer is here, all of it."""
+        plan, running, delivery = self._plan, self._running, self._running.delivery
+        if body[:1] not in _BRACKETS and body.lstrip()[:1] not in _BRACKETS:
             raise self._protocol("The provider's answer is not JSON.")
-        if delivery is not None and delivery.started:
-            raise self._protocol("The provider answered without streaming.")
+        translation = plan.translation
+        if translation is not None and translation.target.stream:
+            self._as_stream(translation, body)
+            return
         if delivery is not None:
+            if delivery.started:
+                raise self._protocol("The provider answered without streaming.")
             delivery.close()
             running.delivery = None
-        translation = self._plan.translation
+        head = self._head
         if translation is None:
-            running.usage, running.finish, _ = self._plan.front.usage(running.request.endpoint, body)
+            running.usage, running.finish, _ = plan.front.usage(running.request.endpoint, body)
             fields = head.kept if head.media else (_JSON_TYPE, *head.kept)
         else:
-            whole = translation.whole(body, self._plan.upstream.deployment)
+            whole = translation.whole(body, plan.upstream.deployment)
             body, running.usage, running.finish = whole.body, whole.usage, whole.finish
-            kept = (field for field in head.kept if field[0] != b"content-type")
-            fields = (_JSON_TYPE, *kept, *self._plan.notes)
+            fields = (_JSON_TYPE, *(field for field in head.kept if field[0] != b"content-type"), *plan.notes)
+        self._show(body, fields)
+
+    def _show(self, body: bytes, fields: Headers) -> None:
+        running, sink = self._running, self._sink
+        response, self._response = self._response, None
+        status = 200 if response is None else response.status
         fields = (*fields, (b"content-length", b"%d" % len(body)))
-        self._sink.start(response.status, forward.with_limit(fields, self._plan.limit))
-        self._sink.write(body)
-        self._sink.end()
+        sink.start(status, forward.with_limit(fields, self._plan.limit))
+        sink.write(body)
+        sink.end()
         running.bytes_out = len(body)
-        running.ended(response.status)
+        running.ended(status)
+        self._end()
+
+    def _as_stream(self, translation: Translation, body: bytes) -> None:
+        """A provider that was asked for a stream answered whole: the client gets its stream."""
+        deployment = self._plan.upstream.deployment
+        transcoder = translation.transcoder(deployment, self._mask)
+        self._begin(self._fields(self._head), transcoder).write(transcoder.whole(translation.parse(body, deployment)))
+        self._streamed(None)
 
     # ── streamed ──────────────────────────────────────────────────────────────────────
 
-    async def _stream(
+    def _stream(
         self, response: IUpstreamResponse, head: Headers, transcoder: Transcoder, *, events: bool = True
     ) -> None:
-        running = self._running
-        delivery = running.delivery or self._deliver()
+        delivery = self._begin(head, transcoder, events=events)
+        self._waiting = result = response.stream(transcoder, delivery)
+        result.addCallbacks(self._streamed, self._broken).addErrback(self._end)
+
+    def _begin(self, head: Headers, transcoder: Transcoder, *, events: bool = True) -> Delivery:
+        delivery = self._running.delivery or self._deliver()
         if not events:
             if delivery.started:
                 raise self._protocol("The provider answered without an event stream.")
             delivery.no_events()
-        delivery.attempt(transcoder, response.status, forward.with_limit(head, self._plan.limit))
-        try:
-            await response.stream(transcoder, delivery)
-        finally:
-            running.usage, running.finish, running.chunks = transcoder.usage, transcoder.stop, transcoder.chunks
-        if transcoder.error is not None:
+        status = 200 if self._response is None else self._response.status
+        delivery.attempt(transcoder, status, forward.with_limit(head, self._plan.limit))
+        self._transcoder = transcoder
+        return delivery
+
+    def _streamed(self, _: None) -> None:
+        """The stream has ended as it should."""
+        self._note()
+        running, transcoder = self._running, self._transcoder
+        if transcoder is not None and transcoder.error is not None:
             raise transcoder.error
-        delivery.finish()
-        running.ended(response.status)
+        response, self._response = self._response, None
+        if running.delivery is not None:
+            running.delivery.finish()
+        running.ended(200 if response is None else response.status)
+        self._end()
+
+    def _broken(self, reason: Failure) -> Failure:
+        """The stream has not."""
+        self._note()
+        return reason
+
+    def _note(self) -> None:
+        running, transcoder = self._running, self._transcoder
+        if transcoder is not None:
+            running.usage, running.finish, running.chunks = transcoder.usage, transcoder.stop, transcoder.chunks
 
     def _deliver(self) -> Delivery:
         head = forward.with_limit((_content_type(self._plan), *self._plan.notes), self._plan.limit)
-        front, request_id = self._plan.front, self._running.request.id
+        plan, request_id = self._plan, self._running.request.id
         delivery = Delivery(
             self._sink,
             self._clock,
             self._plan.heartbeat,
-            b"\n" if self._running.request.path_array else front.heartbeat,
+            b"\n" if self._running.request.path_array else plan.front.heartbeat,
             head,
-            lambda error: front.stream_error(error, request_id),
+            lambda error: plan.stream_error(error, request_id),
         )
         self._running.delivery = delivery
         return delivery
 
-    def _transcoder(self) -> Transcoder:
+    def _make_transcoder(self) -> Transcoder:
         plan = self._plan
         if plan.translation is not None:
             return plan.translation.transcoder(plan.upstream.deployment, self._mask)
@@ -228,7 +307,8 @@ class Attempt:
     def _mask(self) -> Redactor:
         """The filter for what the provider says: relay's keys, and the client's own if that was sent."""
         sent = self._plan.upstream.credential
-        return self._redactor if sent is None else self._redactor.plus(sent)
+        redactor = self._redaction()
+        return redactor if sent is None else redactor.plus(sent)
 
     def _protocol(self, message: str) -> UpstreamProtocol:
         return UpstreamProtocol(message, stage=Stage.STREAM, deployment=self._plan.upstream.deployment)

@@ -18,7 +18,7 @@ from relay.attempt import Attempt, answer_alone
 from relay.errors import ClientGone, Draining, InternalError, RelayError, UpstreamError
 from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
 from relay.interfaces import IConfiguration, IKeyStore, ILimiter, IModelCatalog, IObserver, ISink, IUpstream
-from relay.planning import Estimate, Plan, Planner
+from relay.planning import Estimate, Planner
 from relay.running import RunningExchange
 from relay.secret import Redactor, Secret
 
@@ -65,7 +65,7 @@ class Gateway:
         self._redaction = redaction
         self._clock = clock
         self._wall = wall
-        self._running: dict[RunningExchange, Deferred[None]] = {}
+        self._running: dict[RunningExchange, _Serving] = {}
         self._idle: Deferred[None] | None = None
         self.draining = False
 
@@ -80,10 +80,11 @@ class Gateway:
         """
         running = RunningExchange(request, self._configuration.snapshot, self._clock.seconds, self._wall)
         self._tell(self._started, ExchangeStarted(request.id, request.endpoint.path))
-        done = Deferred.fromCoroutine(self._run(running, sink))
-        self._running[running] = done
-        sink.on_gone(done.cancel)
-        return done.addBoth(self._settle, running, sink)
+        serving = _Serving(self, running, sink)
+        self._running[running] = serving
+        sink.on_gone(serving.cancel)
+        serving.start()
+        return serving.done
 
     def identify(self, credential: Secret | None) -> KeyInfo | None:
         """The owner of a key, before a request's body is read; None where that takes a while.
@@ -133,59 +134,64 @@ class Gateway:
         return self._idle.addCallback(lambda _: timer.cancel() if timer.active() else None)
 
     def _interrupt(self) -> None:
-        for running, done in list(self._running.items()):
+        for running, serving in list(self._running.items()):
             running.interruption = _draining()
-            done.cancel()
+            serving.cancel()
 
     # ── one exchange ──────────────────────────────────────────────────────────────────
 
-    async def _run(self, running: RunningExchange, sink: ISink) -> None:
-        try:
-            if self.draining:
-                raise _draining()
-            running.key = running.request.key or await self._owner(running.request.credential)
-            planned = self._planner.plan(running)
-            if isinstance(planned, Estimate):
-                answer_alone(running, planned, sink)
-            else:
-                await self._attempt(running, planned, sink)
-        except (CancelledError, RelayError) as error:
-            if sink.gone:
-                raise ClientGone("The client left.") from error
-            if running.interruption is not None:
-                raise running.interruption from error
-            raise
+    def owner(self, request: ClientRequest) -> KeyInfo | Deferred[KeyInfo]:
+        """Who calls.
 
-    async def _attempt(self, running: RunningExchange, planned: Plan, sink: ISink) -> None:
+        Raises:
+            Unauthenticated: nobody that may.
+        """
+        return request.key or self._keys.lookup(request.credential)
+
+    def begin(self, running: RunningExchange, sink: ISink, ended: Callable[[Failure | None], None]) -> Attempt | None:
+        """Plan an exchange whose caller is known, and send its request; None if it is answered already.
+
+        Raises:
+            RelayError: it cannot be served.
+        """
+        planned = self._planner.plan(running)
+        if isinstance(planned, Estimate):
+            answer_alone(running, planned, sink)
+            return None
         running.attempt_began()
-        result: UpstreamError | str = "internal_error"
-        try:
-            await Attempt(running, planned, sink, self._upstream, self._redaction(), self._clock).run()
-            result = "ok"
-        except UpstreamError as error:
-            result = error
-            raise
-        except CancelledError:
-            result = "client_gone" if sink.gone else "draining"
-            raise
-        finally:
-            self._tell(self._attempted, running.attempt_ended(result))
+        return Attempt(running, planned, sink, self._upstream, self._redaction, self._clock, ended)
 
-    def _settle(self, result: Failure | None, running: RunningExchange, sink: ISink) -> Failure | None:
-        """Whatever happened, end the answer truthfully and tell the observers once."""
-        error = self._error_of(result, running)
+    def attempt_ended(self, running: RunningExchange, sink: ISink, reason: Failure | None) -> None:
+        """Tell the observers how an attempt went."""
+        result: UpstreamError | str = "ok"
+        if reason is not None:
+            error = reason.value
+            result = error if isinstance(error, UpstreamError) else "internal_error"
+            if isinstance(error, CancelledError):
+                result = "client_gone" if sink.gone else "draining"
+        self._tell(self._attempted, running.attempt_ended(result))
+
+    def settle(self, running: RunningExchange, sink: ISink, reason: Failure | None) -> RelayError | None:
+        """Whatever happened, end the answer truthfully and tell the observers once.
+
+        Returns:
+            The error that the caller has to render.
+        """
         sink.on_gone(None)
-        render = False
+        error = None if reason is None else self._error_of(reason, running, sink)
+        render = None
         if error is not None:
             running.failed(error, visible=sink.started)
-            render = not sink.started and not sink.gone
-            if sink.started and not sink.gone:
-                self._fail_visibly(running, sink, error)
+            if not sink.gone:
+                if sink.started:
+                    self._fail_visibly(running, sink, error)
+                else:
+                    render = error
         if running.delivery is not None:
             running.delivery.close()
         self._tell(self._settled, running.record())
         self._forget(running)
-        return Failure(error) if error is not None and render else None
+        return render
 
     def _forget(self, running: RunningExchange) -> None:
         del self._running[running]
@@ -193,15 +199,18 @@ class Gateway:
             idle, self._idle = self._idle, None
             idle.callback(None)
 
-    def _error_of(self, result: Failure | None, running: RunningExchange) -> RelayError | None:
-        if result is None:
-            return None
-        if isinstance(result.value, RelayError):
-            return result.value
+    def _error_of(self, reason: Failure, running: RunningExchange, sink: ISink) -> RelayError:
+        if isinstance(reason.value, CancelledError | RelayError):
+            if sink.gone:
+                return ClientGone("The client left.")
+            if running.interruption is not None:
+                return running.interruption
+        if isinstance(reason.value, RelayError):
+            return reason.value
         deployment = running.deployment
         self._log.failure(
             "unexpected exception in an exchange",
-            failure=result,
+            failure=reason,
             exchange=running.request.id,
             endpoint=running.request.endpoint.path,
             provider=deployment.provider.name if deployment else "",
@@ -224,6 +233,82 @@ class Gateway:
                 tell(fact)
             except Exception:
                 self._log.failure("observer failed", observer=getattr(tell, "__qualname__", "?"))
+
+
+class _Serving:
+    """One exchange on its way: admit → plan → attempt → settle.
+
+    Plain callbacks and one `Deferred` for the caller: this is run for every request.
+
+    Args:
+        gateway: does each step.
+        running: the exchange's facts.
+        sink: the client's side.
+
+    Attributes:
+        done: fires when the answer has ended; fails with the error to render.
+    """
+
+    __slots__ = ("_gateway", "_over", "_running", "_sink", "_waiting", "done")
+
+    def __init__(self, gateway: Gateway, running: RunningExchange, sink: ISink) -> None:
+        self._gateway = gateway
+        self._running = running
+        self._sink = sink
+        self._waiting: Attempt | Deferred[KeyInfo] | None = None
+        self._over = False
+        self.done: Deferred[None] = Deferred(self.cancelled)
+
+    def start(self) -> None:
+        """Find out who calls; go on at once where that is known."""
+        try:
+            if self._gateway.draining:
+                raise _draining()
+            owner = self._gateway.owner(self._running.request)
+            if isinstance(owner, Deferred):
+                self._waiting = owner
+                owner.addCallback(self._known).addErrback(self._end)
+            else:
+                self._known(owner)
+        except Exception:
+            self._end(Failure())
+
+    def cancel(self) -> None:
+        """Stop, in whatever phase it is."""
+        waiting = self._waiting
+        if waiting is not None:
+            waiting.cancel()
+        else:
+            self._end(Failure(CancelledError()))
+
+    def cancelled(self, _done: Deferred[None]) -> None:
+        """The caller is no longer interested."""
+        self.cancel()
+
+    def _known(self, key: KeyInfo) -> None:
+        self._running.key = key
+        attempt = self._gateway.begin(self._running, self._sink, self._attempted)
+        self._waiting = attempt
+        if attempt is None:
+            self._end(None)
+        else:
+            attempt.start()
+
+    def _attempted(self, reason: Failure | None) -> None:
+        self._gateway.attempt_ended(self._running, self._sink, reason)
+        self._end(reason)
+
+    def _end(self, reason: Failure | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._waiting = None
+        error = self._gateway.settle(self._running, self._sink, reason)
+        done = self.done
+        if error is None:
+            done.callback(None)
+        else:
+            done.errback(Failure(error))
 
 
 def _draining() -> Draining:

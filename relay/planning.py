@@ -11,7 +11,7 @@ from relay.dialects.registry import DIALECTS
 from relay.dialects.request import JSONRequest, read_request
 from relay.dialects.translation import Translation
 from relay.endpoints import BodyKind, Endpoint
-from relay.errors import InvalidRequest, UnsupportedMedia
+from relay.errors import InvalidRequest, RelayError, UnsupportedMedia
 from relay.exchange import ANONYMOUS, ClientRequest, Headers, LimitState, UpstreamRequest
 from relay.interfaces import IKeyStore, ILimiter, IModelCatalog
 from relay.policy import forward, routing, translating
@@ -50,6 +50,12 @@ class Plan(msgspec.Struct, frozen=True):
     heartbeat: float
     translation: Translation | None = None
     notes: Headers = ()
+
+    def stream_error(self, error: RelayError, request_id: str) -> bytes:
+        """An in-stream error for a client that has seen no content yet."""
+        if self.translation is None:
+            return self.front.stream_error(error, request_id)
+        return self.translation.front.writer(self.translation.asked).fail(error)
 
 
 class Estimate(msgspec.Struct, frozen=True):

@@ -70,7 +70,7 @@ class Translation:
             return _renamed(answer, self.built.tool_names)
         return answer
 
-    def transcoder(self, deployment: str, mask: Callable[[], Redactor]) -> Translated:
+    def transcoder(self, deployment: str, mask: Callable[[], Redactor] = Redactor) -> Translated:
         """The transcoder of an answer that comes as a stream."""
         return Translated(self, self.back.reader(self.target), self.front.writer(self.asked), deployment, mask)
 
