@@ -7,8 +7,6 @@ are counted when the next request asks.
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from relay.provider import RateLimit
@@ -33,7 +31,7 @@ class Bucket(msgspec.Struct, frozen=True):
     @property
     def full_at(self) -> float:
         """Monotonic seconds at which nothing will be missing: from then on the bucket need not be kept."""
-        return self.updated + (self.rule.burst - self.tokens) / _rate(self.rule)
+        return self.updated + (self.rule.burst - self.tokens) * 60 / self.rule.requests_per_minute
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -67,29 +65,29 @@ def take(bucket: Bucket | None, rule: RateLimit, now: float) -> Decision:
     Returns:
         The decision and the bucket to keep. A refusal takes nothing.
     """
-    bucket = Bucket(rule, float(rule.burst), now) if bucket is None else _refill(bucket, rule, now)
-    admitted = bucket.tokens >= 1 - _SLACK
+    rate, burst = rule.requests_per_minute / 60, rule.burst
+    if bucket is None:
+        tokens = float(burst)
+    else:
+        if now < bucket.updated:
+            now = bucket.updated
+        tokens = _refilled(bucket, now)
+        if rule is not bucket.rule and rule != bucket.rule:
+            tokens *= burst / bucket.rule.burst
+    admitted = tokens >= 1 - _SLACK
     if admitted:
-        bucket = Bucket(rule, bucket.tokens - 1, bucket.updated)
-    rate = _rate(rule)
+        tokens -= 1
     return Decision(
-        bucket=bucket,
+        bucket=Bucket(rule, tokens, now),
         admitted=admitted,
-        remaining=math.floor(bucket.tokens + _SLACK),
-        retry_after=max(0.0, 1 - bucket.tokens) / rate,
-        reset=(rule.burst - bucket.tokens) / rate,
+        remaining=int(tokens + _SLACK),
+        retry_after=0.0 if tokens >= 1 else (1 - tokens) / rate,
+        reset=(burst - tokens) / rate,
     )
 
 
-def _refill(bucket: Bucket, rule: RateLimit, now: float) -> Bucket:
-    """Count the tokens gained since, under the old settings, and carry them over to the new."""
-    old, now = bucket.rule, max(now, bucket.updated)
-    tokens = min(float(old.burst), bucket.tokens + (now - bucket.updated) * _rate(old))
-    if rule is not old and rule != old:
-        tokens *= rule.burst / old.burst
-    return Bucket(rule, tokens, now)
-
-
-def _rate(rule: RateLimit) -> float:
-    """Tokens gained per second."""
-    return rule.requests_per_minute / 60
+def _refilled(bucket: Bucket, now: float) -> float:
+    """Tokens with those gained since, under the settings that it was counted under."""
+    rule = bucket.rule
+    tokens = bucket.tokens + (now - bucket.updated) * rule.requests_per_minute / 60
+    return tokens if tokens < rule.burst else float(rule.burst)

@@ -6,7 +6,7 @@ import hmac
 import math
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 
 import attrs
 
@@ -26,6 +26,8 @@ _SWEEP = 4
 """Full buckets looked for at each request; more than one, so that the sweep overtakes the growth."""
 
 _TELL_EVERY = 60.0
+_MET = 1024
+"""Keys whose owners are remembered."""
 
 
 @implementer(ILimiter)
@@ -62,7 +64,6 @@ class MemoryLimiter:
         if rule.requests_per_minute <= 0:
             return None
         now = self._clock()
-        self._sweep(now, _SWEEP)
         where = (endpoint, key)
         known = self._buckets.get(where)
         decision = take(known, rule, now)
@@ -70,6 +71,8 @@ class MemoryLimiter:
             self._add(where, decision.bucket, now)
         else:
             self._buckets[where] = decision.bucket
+        if self._due[0][0] <= now:
+            self._sweep(now, _SWEEP)
         if not decision.admitted:
             raise RateLimited(
                 f"Rate limit exceeded: {rule.requests_per_minute} requests per minute, at most {rule.burst} at once.",
@@ -86,6 +89,8 @@ class MemoryLimiter:
 
     def _add(self, where: _Id, bucket: Bucket, now: float) -> None:
         if len(self._buckets) >= self._cap:
+            self._sweep(now, _SWEEP)
+        if len(self._buckets) >= self._cap:
             self._give_up_one()
             if now - self._told >= _TELL_EVERY:
                 self._told = now
@@ -99,12 +104,13 @@ class MemoryLimiter:
         for _ in range(most):
             if not self._due or self._due[0][0] > now:
                 return
-            where = heappop(self._due)[1]
+            where = self._due[0][1]
             full_at = self._buckets[where].full_at
             if full_at <= now:
+                heappop(self._due)
                 self._remove(where)
             else:
-                heappush(self._due, (full_at, where))
+                heapreplace(self._due, (full_at, where))
 
     def _give_up_one(self) -> None:
         """Drop a bucket although it is not full: the first whose entry in the heap is exact."""
@@ -153,6 +159,7 @@ class StaticKeys:
         self._configuration = configuration
         self._read: Snapshot | None = None
         self._entries: dict[bytes, _Entry] = {}
+        self._met: dict[Secret | None, KeyInfo] = {}  # by identity: one that a connection sends with each request
 
     def required(self) -> bool:
         """Whether client keys are configured."""
@@ -167,13 +174,27 @@ class StaticKeys:
         snapshot = self._configuration.snapshot
         if snapshot is not self._read:
             self._entries = _entries(snapshot)
+            self._met = {}
             self._read = snapshot
+        owner = self._met.get(credential)
+        if owner is not None:
+            return owner
         if not credential:
-            if self._entries:
-                raise Unauthenticated(
-                    "No API key was sent. Send relay's client key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'."
-                )
-            return ANONYMOUS
+            return self._nobody()
+        owner = self._owner(credential)
+        if len(self._met) >= _MET:
+            self._met.clear()
+        self._met[credential] = owner
+        return owner
+
+    def _nobody(self) -> KeyInfo:
+        if self._entries:
+            raise Unauthenticated(
+                "No API key was sent. Send relay's client key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'."
+            )
+        return ANONYMOUS
+
+    def _owner(self, credential: Secret) -> KeyInfo:
         digest = _digest(credential)
         if not self._entries:
             return KeyInfo(id=f"key-{digest.hex()[:12]}", name=ANONYMOUS.name, configured=False)

@@ -232,9 +232,9 @@ class EngineChannel(Line):
         ):
             return None
         try:
-            key = resource.gateway.identify(known.credential)
-        except RelayError:
-            return None
+            key = resource.gateway.identify(known.template.credential)
+        except Exception:
+            return None  # and be refused as others are
         if self._deadline is not None:
             self._stop_deadline()
         arrived, name = site.clock.seconds(), known.name(changed, site.door.ids)
@@ -246,7 +246,7 @@ class EngineChannel(Line):
             return self._begin_body(request, length, "", rest)
         self._move(ANSWER)
         sink = EngineSink(self, name, known)
-        asked = known.client_request(name, changed, rest[:length], self.peer, arrived, key)
+        asked = known.request(name, changed, rest[:length], self.peer, arrived, key)
         try:
             resource.gateway.exchange(asked, sink).addErrback(self._not_served, known, asked, sink)
         except Exception:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from relay.config import Snapshot
-from relay.exchange import ClientRequest, FormField, Headers, KeyInfo
+from relay.errors import RelayError
+from relay.exchange import ClientRequest, Headers, KeyInfo
 from relay.web.chat import DialectResource
 from relay.web.request import Ids
 from relay.wire.familiar import Familiar, recognise
@@ -15,8 +17,6 @@ from relay.wire.http import RequestHead
 
 if TYPE_CHECKING:
     from relay.web.engine.request import EngineRequest
-
-_NO_FIELDS: Mapping[str, FormField] = MappingProxyType({})
 
 _MOST = 512
 """Heads that are remembered."""
@@ -30,65 +30,51 @@ class Known:
 
     Who calls is no part of it: that is asked anew for each request.
 
-    Attributes:
+    Args:
         familiar: the head.
+        request: the request that was admitted with it.
         resource: what answers.
+        snapshot: the configuration in force.
+
+    Attributes:
+        familiar: see there.
+        resource: see there.
         snapshot: the configuration under which it was admitted; under another one it has to be read anew.
+        template: what such a request asks of the gateway, without its body.
         welcome: whether its host and its origins may call a relay on loopback that asks for no keys.
         method: as in `EngineRequest`, like the following ones.
         version: see there.
-        query: see there.
-        content_type: see there.
-        credential: the key that the client sent, or None.
-        greeting: lines of fields that every answer carries.
-        fixed: answer fields that are not the gateway's to set.
+        greeting: see there.
+        fixed: see there.
     """
 
-    __slots__ = (
-        "content_type",
-        "credential",
-        "familiar",
-        "fixed",
-        "greeting",
-        "method",
-        "query",
-        "resource",
-        "snapshot",
-        "version",
-        "welcome",
-    )
+    __slots__ = ("familiar", "fixed", "greeting", "method", "resource", "snapshot", "template", "version", "welcome")
 
-    def __init__(self, familiar: Familiar, request: EngineRequest, resource: DialectResource, snapshot: Snapshot):
+    def __init__(
+        self, familiar: Familiar, request: EngineRequest, resource: DialectResource, snapshot: Snapshot
+    ) -> None:
         self.familiar = familiar
         self.resource = resource
         self.snapshot = snapshot
+        self.template = replace(resource.read(request), headers=familiar.fields)
         self.welcome = request.site.door.welcomes(request)
-        self.method, self.version, self.query = request.method, request.version, request.query
-        self.content_type, self.credential = request.content_type, request.credential
+        self.method, self.version = request.method, request.version
         self.greeting, self.fixed = request.greeting, request.fixed
 
     def name(self, changed: Headers, ids: Ids) -> str:
         """The request's id: the client's own, if it is among the fields that change, or a new one."""
         return ids.accept(dict(changed).get(b"x-request-id")) if changed else ids.new()
 
-    def client_request(
+    def headers(self, changed: Headers) -> Headers:
+        """All fields of a request, but for its ``Content-Length``."""
+        return (*self.familiar.fields, *changed) if changed else self.familiar.fields
+
+    def request(
         self, name: str, changed: Headers, body: bytes, client: str, received: float, key: KeyInfo | None
     ) -> ClientRequest:
-        """The request for the gateway; see `ClientRequest` for the arguments."""
-        fields = self.familiar.fields
-        return ClientRequest(
-            name,
-            self.resource.served,
-            self.query,
-            (*fields, *changed) if changed else fields,
-            self.content_type,
-            body,
-            client,
-            self.credential,
-            received,
-            key,
-            _NO_FIELDS,
-        )
+        """What such a request asks of the gateway; see `ClientRequest` for the arguments."""
+        headers = self.headers(changed)
+        return replace(self.template, id=name, headers=headers, body=body, client=client, received=received, key=key)
 
 
 class KnownHeads:
@@ -128,7 +114,10 @@ class KnownHeads:
             return
         plain = request.site.reception.takes_whole(0, request.content_type, request.joined(b"content-encoding"))
         familiar = recognise(data, head) if plain else None
-        if familiar is not None:
+        if familiar is None:
+            return
+        with suppress(RelayError):  # it will be raised again where it is answered
+            known = Known(familiar, request, resource, snapshot)
             if len(self._heads) >= _MOST:
                 self._heads.clear()
-            self._heads[outlined] = Known(familiar, request, resource, snapshot)
+            self._heads[outlined] = known

@@ -116,8 +116,8 @@ class EngineRequest(RelayRequest):
     def resemble(self, known: Known, name: str, changed: Headers, arrived: float) -> None:
         """Take over how an earlier request with the same head was admitted."""
         self.id, self.arrived = name, arrived
-        self.headers = (*known.familiar.fields, *changed)
-        self.content_type, self.credential = known.content_type, known.credential
+        self.headers = known.headers(changed)
+        self.content_type, self.credential = known.template.content_type, known.template.credential
         self.resource = self.guarded = known.resource
         self.greeting, self.fixed = known.greeting, known.fixed
 

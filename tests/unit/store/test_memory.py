@@ -101,6 +101,15 @@ class MemoryLimiterTests(SynchronousTestCase):
         self.assertRaises(RateLimited, limiter.check, CHAT, "victim", slow)
         self.assertEqual((limiter.active(), limiter.dropped), ({CHAT: 3}, 18))
 
+    def test_capForgetsFullBucketsFirst(self) -> None:
+        """A bucket that is full by now is none that was given up."""
+        limiter = MemoryLimiter(self.clock.seconds, cap=2)
+        for key in "ab":
+            limiter.check(CHAT, key, self.rule)
+        self.clock.advance(10.0)
+        limiter.check(CHAT, "c", self.rule)
+        self.assertEqual((limiter.active(), limiter.dropped), ({CHAT: 1}, 0))
+
     def test_capLooksAtTheBucketsAsTheyAre(self) -> None:
         """A bucket that has been used since is judged by its present state, not by its first."""
         limiter = MemoryLimiter(self.clock.seconds, cap=2)
@@ -177,6 +186,25 @@ class StaticKeysTests(SynchronousTestCase):
         self.configuration.snapshot = snapshot(("new", "key-of-somebody-new"), generation=2)
         self.assertEqual(self.keys.lookup(Secret("key-of-somebody-new")).name, "new")
         self.assertRaises(Unauthenticated, self.keys.lookup, Secret("key-of-the-ci-system"))
+
+    def test_metAgain(self) -> None:
+        """A key that was good before is as good as the snapshot in force; one that was wrong stays wrong."""
+        good, wrong = Secret("key-of-the-ci-system"), Secret("key-of-somebody-new")
+        for _ in range(2):
+            self.assertEqual(self.keys.lookup(good).name, "ci")
+            self.assertRaises(Unauthenticated, self.keys.lookup, wrong)
+        self.configuration.snapshot = snapshot(("new", "key-of-somebody-new"), generation=2)
+        for _ in range(2):
+            self.assertRaises(Unauthenticated, self.keys.lookup, good)
+            self.assertEqual(self.keys.lookup(wrong).name, "new")
+
+    def test_manyKeys(self) -> None:
+        """However many keys are met, each has its own owner."""
+        keys = StaticKeys(Fixed(snapshot()))
+        met = [Secret(f"sk-{number}") for number in range(3000)]
+        ids = [keys.lookup(secret).id for secret in met]
+        self.assertEqual([keys.lookup(secret).id for secret in met], ids)
+        self.assertEqual(len(set(ids)), len(ids))
 
     def test_withoutConfiguredKeysEverybodyMayCall(self) -> None:
         """A presented key then only tells clients apart; its id is stable and shows nothing of it."""
