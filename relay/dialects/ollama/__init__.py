@@ -1,0 +1,1 @@
+"""The dialect ``ollama``: chat, generate and embed of Ollama's own API."""
