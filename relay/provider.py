@@ -149,6 +149,10 @@ class Quirk(enum.Enum):
     NINE_LETTER_IDS: takes tool call ids of exactly nine letters and digits only.
     REASONING_CONTENT: takes earlier reasoning back as ``reasoning_content``.
     REASONING_FIELD: takes earlier reasoning back as ``reasoning``.
+    NO_REASONING_EFFORT: refuses ``reasoning_effort``.
+    THINKING_OBJECT: reasoning is switched by ``thinking: {"type": "enabled"}`` or ``"disabled"``.
+    ENABLE_THINKING: reasoning is switched by ``enable_thinking``, and bounded by ``thinking_budget``.
+    CACHE_CONTROL: takes Anthropic's ``cache_control`` on content parts and tools.
     VERTEX: the provider's models as Google Cloud's Vertex AI serves them.
     """
 
@@ -165,6 +169,10 @@ class Quirk(enum.Enum):
     NINE_LETTER_IDS = "nine-letter-ids"
     REASONING_CONTENT = "reasoning-content"
     REASONING_FIELD = "reasoning-field"
+    NO_REASONING_EFFORT = "no-reasoning-effort"
+    THINKING_OBJECT = "thinking-object"
+    ENABLE_THINKING = "enable-thinking"
+    CACHE_CONTROL = "cache-control"
     VERTEX = "vertex"
 
 

@@ -23,6 +23,10 @@ QuirkName = Literal[
     "nine-letter-ids",
     "reasoning-content",
     "reasoning-field",
+    "no-reasoning-effort",
+    "thinking-object",
+    "enable-thinking",
+    "cache-control",
     "vertex",
 ]
 
