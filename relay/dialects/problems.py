@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from types import TracebackType
 
 import msgspec
 
@@ -24,18 +24,35 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-@contextmanager
-def told() -> Iterator[None]:
+class _Told:
+    """The context of `told`; it keeps nothing, so one does for all."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say what the error means, if it is one of msgspec's."""
+        if error is None:
+            return
+        if isinstance(error, msgspec.ValidationError):
+            raise _wrong_type(str(error)) from error
+        if isinstance(error, msgspec.DecodeError):
+            detail = str(error).removeprefix("JSON is malformed: ")
+            raise InvalidRequest(f"The request body is not valid JSON: {detail}.") from error
+        if isinstance(error, RecursionError):
+            raise InvalidRequest("The request body is nested too deeply.") from error
+
+
+_TOLD = _Told()
+
+
+def told() -> _Told:
     """Turn what msgspec raises while it decodes a client's body into `InvalidRequest`."""
-    try:
-        yield
-    except msgspec.ValidationError as error:
-        raise _wrong_type(str(error)) from error
-    except msgspec.DecodeError as error:
-        detail = str(error).removeprefix("JSON is malformed: ")
-        raise InvalidRequest(f"The request body is not valid JSON: {detail}.") from error
-    except RecursionError as error:
-        raise InvalidRequest("The request body is nested too deeply.") from error
+    return _TOLD
 
 
 def _wrong_type(message: str) -> InvalidRequest:
