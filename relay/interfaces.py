@@ -133,8 +133,15 @@ class ILimiter(Interface):
         """Buckets in use by endpoint."""
 
 
+def of_no_interest(fact: object) -> None:
+    """Do nothing: stands for a method of an `IObserver` that need not be called."""
+
+
 class IObserver(Interface):
-    """Told of every exchange: metrics, logs, alerts, the ledger. May fail; an exchange does not fail with it."""
+    """Told of every exchange: metrics, logs, alerts, the ledger. May fail; an exchange does not fail with it.
+
+    A method that is `of_no_interest` need not be called.
+    """
 
     def exchange_started(started: ExchangeStarted) -> None:
         """A request came in."""

@@ -14,6 +14,7 @@ _MASK = "***"
 _SHORTEST = 8
 _FEW = 256
 _MANY = 1000
+_WINDOWS = tuple(slice(at, at + _SHORTEST) for at in range(512))
 
 
 @attrs.frozen(repr=False, str=False, eq=False)
@@ -88,9 +89,18 @@ class Redactor:
             more._forms.setdefault(start, []).extend(forms)
         return more
 
+    def finds(self, value: str) -> bool:
+        """Whether a text may hold a known secret; if not, `text` would leave it as it is."""
+        forms = self._forms
+        if len(forms) <= _FEW:
+            return any(map(value.__contains__, forms))
+        return not forms.keys().isdisjoint(map(value.__getitem__, _windows(len(value))))
+
     def text(self, value: str) -> str:
         """Return the text with each known secret replaced by ``***``."""
-        found = [form for start in self._starts(value) for form in self._forms[start]]
+        if not self.finds(value):
+            return value
+        found = [form for start, forms in self._forms.items() if start in value for form in forms]
         for form in sorted(found, key=len, reverse=True):
             value = value.replace(form, _MASK)
         return value
@@ -101,11 +111,11 @@ class Redactor:
         masked = self.text(text)
         return value if masked is text else masked.encode("utf-8", "surrogateescape")
 
-    def _starts(self, value: str) -> Iterable[str]:
-        """Beginnings of secrets that occur in a text."""
-        if len(self._forms) <= _FEW:
-            return [start for start in self._forms if start in value]
-        return self._forms.keys() & {value[at : at + _SHORTEST] for at in range(len(value) - _SHORTEST + 1)}
+
+def _windows(length: int) -> Iterable[slice]:
+    """All stretches of `_SHORTEST` characters of a text."""
+    count = max(length - _SHORTEST + 1, 0)
+    return _WINDOWS[:count] if count <= len(_WINDOWS) else (slice(at, at + _SHORTEST) for at in range(count))
 
 
 def _plain(secret: str) -> tuple[str, ...]:

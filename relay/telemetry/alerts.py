@@ -17,8 +17,8 @@ from relay.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from relay.exchange import AttemptRecord, ExchangeRecord, ExchangeStarted
-from relay.interfaces import IObserver
+from relay.exchange import AttemptRecord
+from relay.interfaces import IObserver, of_no_interest
 
 THRESHOLD = 5
 WINDOW = 300.0
@@ -121,12 +121,11 @@ class FailureAlerts:
         self._alert = alert
         self._count = FailureCount()
 
-    def exchange_started(self, started: ExchangeStarted) -> None:
-        """Of no interest."""
+    exchange_started = staticmethod(of_no_interest)
 
     def attempt_ended(self, attempt: AttemptRecord) -> None:
         """Count it if it failed."""
-        if not is_failure(attempt):
+        if attempt.result == "ok" or not is_failure(attempt):
             return
         alert = self._count.failed(attempt.provider, attempt.result, self._clock())
         if alert is None:
@@ -141,5 +140,4 @@ class FailureAlerts:
         if self._alert is not None:
             self._alert(alert)
 
-    def exchange_settled(self, record: ExchangeRecord) -> None:
-        """Of no interest."""
+    exchange_settled = staticmethod(of_no_interest)

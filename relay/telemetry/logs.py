@@ -15,12 +15,13 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from relay.exchange import AttemptRecord, ExchangeRecord, ExchangeStarted
-from relay.interfaces import IObserver
+from relay.exchange import ExchangeRecord
+from relay.interfaces import IObserver, of_no_interest
 from relay.outcome import Outcome
 from relay.secret import Redactor
-from relay.telemetry.lines import LONGEST, LogFormat, Scalar, json_line, text_line, timestamp
+from relay.telemetry.lines import LogFormat, Scalar, json_line, text_line, timestamp
 from relay.telemetry.output import LogOutput
+from relay.telemetry.rendering import QuickJSON
 
 Redaction = Callable[[], Redactor]
 """Gives the redactor in force: secrets change with the configuration."""
@@ -33,8 +34,6 @@ _LEVELS = {
     Outcome.INTERNAL.value: "error",
 }
 """Levels other than info: a provider's fault is a warning, relay's own an error, a client's neither."""
-
-_SURELY_SHORT = LONGEST // 2
 
 
 class ExchangeLine(msgspec.Struct):
@@ -128,13 +127,11 @@ class ExchangeLog:
     def __init__(self, output: LogOutput, redaction: Redaction, style: LogFormat) -> None:
         self._output = output
         self._redaction = redaction
-        self._render = _exchange_json if style is LogFormat.JSON else _exchange_text
+        self._render = QuickJSON(_exchange_json, _LEVELS) if style is LogFormat.JSON else _exchange_text
 
-    def exchange_started(self, started: ExchangeStarted) -> None:
-        """Nothing is logged before the end."""
+    exchange_started = staticmethod(of_no_interest)
 
-    def attempt_ended(self, attempt: AttemptRecord) -> None:
-        """The exchange's line tells of its attempts."""
+    attempt_ended = staticmethod(of_no_interest)
 
     def exchange_settled(self, record: ExchangeRecord) -> None:
         """Write the line."""
@@ -142,12 +139,13 @@ class ExchangeLog:
 
     def _masked(self, record: ExchangeRecord) -> ExchangeRecord:
         """The record without known secrets, which clients and providers can put into a few fields only."""
-        text = self._redaction().text
+        redactor = self._redaction()
         said = f"{record.id}\n{record.upstream_id}\n{record.finish}"
         if record.model_label == "other":  # else these are names from the configuration
             said = f"{said}\n{record.model}\n{record.deployment}\n{record.upstream_model}"
-        if text(said) is said:
+        if not redactor.finds(said):
             return record
+        text = redactor.text
         return msgspec.structs.replace(
             record,
             id=text(record.id),
@@ -160,40 +158,7 @@ class ExchangeLog:
 
 
 def _exchange_json(record: ExchangeRecord) -> bytes:
-    """The line in the fast way where every text in it is plain, else in the careful one."""
-    key = record.key.name if record.key.configured else record.key.id
-    texts = (
-        f"{record.id}{record.upstream_id}{record.client}{key}{record.method}{record.endpoint}{record.front}"
-        f"{record.back}{record.provider}{record.deployment}{record.model}{record.upstream_model}{record.error}"
-        f"{record.finish}"
-    )
-    plain = texts.isascii() and texts.isprintable() and '"' not in texts and "\\" not in texts
-    if not plain or len(texts) > _SURELY_SHORT:
-        return json_line(msgspec.structs.asdict(exchange_line(record)))
-    outcome, usage = record.outcome.value, record.usage
-    return (
-        f'{{"ts":"{timestamp(record.time + record.duration)}","level":"{_LEVELS.get(outcome, "info")}",'
-        f'"event":"exchange","request_id":"{record.id}","upstream_request_id":"{record.upstream_id}",'
-        f'"client":"{record.client}","key":"{key}","method":"{record.method}","endpoint":"{record.endpoint}",'
-        f'"front":"{record.front}","back":"{record.back}","provider":"{record.provider}",'
-        f'"deployment":"{record.deployment}","model":"{record.model}","upstream_model":"{record.upstream_model}",'
-        f'"stream":{"true" if record.stream else "false"},"status":{record.status},"outcome":"{outcome}",'
-        f'"error":"{record.error}","duration_ms":{record.duration * 1000:.3f},'
-        f'"upstream_ms":{record.upstream_duration * 1000:.3f},"ttft_ms":{_milliseconds(record.ttft)},'
-        f'"attempts":{record.attempts},"chunks":{record.chunks},"bytes_in":{record.bytes_in},'
-        f'"bytes_out":{record.bytes_out},"input_tokens":{_number(usage.input)},'
-        f'"cached_tokens":{_number(usage.cached)},"cache_write_tokens":{_number(usage.cache_write)},'
-        f'"output_tokens":{_number(usage.output)},"reasoning_tokens":{_number(usage.reasoning)},'
-        f'"finish":"{record.finish}","generation":{record.generation}}}\n'
-    ).encode("ascii")
-
-
-def _number(value: int | None) -> int | str:
-    return "null" if value is None else value
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return "null" if seconds is None else f"{seconds * 1000:.3f}"
+    return json_line(msgspec.structs.asdict(exchange_line(record)))
 
 
 def _exchange_text(record: ExchangeRecord) -> bytes:

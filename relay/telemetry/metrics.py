@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
+from typing import TypeVar
 
+import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -20,7 +22,7 @@ from relay.errors import RelayError
 from relay.exchange import GAP_BOUNDS, AttemptRecord, ExchangeRecord, ExchangeStarted, Usage
 from relay.interfaces import IObserver
 from relay.outcome import Outcome
-from relay.telemetry.series import CounterSeries, GaugeSeries, HistogramSeries
+from relay.telemetry.series import Cell, CounterSeries, GaugeSeries, HistogramCell, HistogramSeries
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 """Content type of `exposition`: the text format that every version of Prometheus reads."""
@@ -32,6 +34,7 @@ _DURATION_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 _TTFT_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ENDPOINTS = frozenset((*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics"))
 _IMPLAUSIBLE = 10**12  # tokens; a provider's nonsense must not spoil a sum for good
+_MOST_TALLIES = 4096
 _CLOUDFLARE = range(520, 531)  # answers of a widely used front of providers; 529 is Anthropic's "overloaded"
 _STATUSES = {status: str(status) for status in (*map(int, HTTPStatus), 499, *_CLOUDFLARE)}
 
@@ -39,6 +42,54 @@ _STATUSES = {status: str(status) for status in (*map(int, HTTPStatus), 499, *_CL
 def exposition(registry: CollectorRegistry) -> bytes:
     """The page behind ``/metrics``; `CONTENT_TYPE` goes with it."""
     return generate_latest(registry)
+
+
+_Key = tuple[str, str, int, str, str]
+_TryKey = tuple[str, str]
+_K = TypeVar("_K")
+_T = TypeVar("_T")
+
+
+class _Tries(msgspec.Struct):
+    """Where attempts at one provider with one result count."""
+
+    attempts: Cell
+    durations: HistogramCell
+    errors: Cell | None
+
+
+class _Tally(msgspec.Struct):
+    """Where exchanges count that have endpoint, provider, status, outcome and model in common."""
+
+    active: Cell
+    requests: Cell
+    durations: HistogramCell | None
+    limited: Cell | None
+    ttft: HistogramCell
+    gaps: HistogramCell
+    input: Cell
+    cached: Cell
+    cache_write: Cell
+    output: Cell
+    reasoning: Cell
+
+    def count(self, usage: Usage) -> None:
+        """Count the tokens that the provider reported, where the number can be one."""
+        tokens = usage.input
+        if tokens is not None and 0 < tokens < _IMPLAUSIBLE:
+            self.input.value += tokens
+        tokens = usage.cached
+        if tokens is not None and 0 < tokens < _IMPLAUSIBLE:
+            self.cached.value += tokens
+        tokens = usage.cache_write
+        if tokens is not None and 0 < tokens < _IMPLAUSIBLE:
+            self.cache_write.value += tokens
+        tokens = usage.output
+        if tokens is not None and 0 < tokens < _IMPLAUSIBLE:
+            self.output.value += tokens
+        tokens = usage.reasoning
+        if tokens is not None and 0 < tokens < _IMPLAUSIBLE:
+            self.reasoning.value += tokens
 
 
 @implementer(IObserver)
@@ -72,6 +123,8 @@ class Metrics:
         GCCollector(registry=registry)
 
     def _define(self) -> None:
+        self._tries: dict[_TryKey, _Tries] = {}
+        self._tallies: dict[_Key, _Tally] = {}
         self._requests = CounterSeries(
             "relay_requests_total",
             "Requests answered, by how they ended.",
@@ -117,34 +170,66 @@ class Metrics:
 
     def exchange_started(self, started: ExchangeStarted) -> None:
         """Count a request being served."""
-        self._active.add((_endpoint(started.endpoint),), 1)
+        self._active.at(_endpoint(started.endpoint)).value += 1
 
     def attempt_ended(self, attempt: AttemptRecord) -> None:
         """Count an upstream try and its time."""
-        result = attempt.result if attempt.result in self._results else OTHER
-        self._attempts.add((attempt.provider, result))
-        self._upstream_durations.observe((attempt.provider,), attempt.elapsed)
-        if result != OK and result != Outcome.CLIENT_GONE.value:
-            self._upstream_errors.add((attempt.provider, result))
+        key = (attempt.provider, attempt.result)
+        tally = self._tries.get(key) or self._begin_tries(key)
+        tally.attempts.value += 1
+        tally.durations.observe(attempt.elapsed)
+        if tally.errors is not None:
+            tally.errors.value += 1
 
     def exchange_settled(self, record: ExchangeRecord) -> None:
         """Count an exchange: its end, times and tokens.
 
         A request for an unknown path is counted, but is no exchange whose time tells something.
         """
-        endpoint, provider = _endpoint(record.endpoint), record.provider
-        self._active.add((endpoint,), -1)
-        self._requests.add((endpoint, provider, _status(record.status), record.outcome.value))
-        if endpoint != OTHER:
-            self._durations.observe((endpoint, provider), record.duration)
-        if record.outcome is Outcome.LIMITED:
-            self._limited.add((endpoint,))
+        key = (record.endpoint, record.provider, record.status, record.outcome._value_, record.model_label)
+        tally = self._tallies.get(key) or self._begin(key)
+        tally.active.value -= 1
+        tally.requests.value += 1
+        if tally.durations is not None:
+            tally.durations.observe(record.duration)
+        if tally.limited is not None:
+            tally.limited.value += 1
         if record.ttft is not None:
-            self._ttft.observe((provider,), record.ttft)
+            tally.ttft.observe(record.ttft)
         if record.gaps:
-            self._gaps.merge((provider,), record.gaps, record.gap_sum)
-        for kind, count in _tokens(record.usage):
-            self._tokens.add((provider, record.model_label, kind), count)
+            tally.gaps.merge(record.gaps, record.gap_sum)
+        tally.count(record.usage)
+
+    def _begin_tries(self, key: _TryKey) -> _Tries:
+        provider, result = key
+        if result not in self._results:
+            result = OTHER
+        failed = result != OK and result != Outcome.CLIENT_GONE.value
+        tally = _Tries(
+            attempts=self._attempts.at(provider, result),
+            durations=self._upstream_durations.at(provider),
+            errors=self._upstream_errors.at(provider, result) if failed else None,
+        )
+        return _remember(self._tries, key, tally)
+
+    def _begin(self, key: _Key) -> _Tally:
+        path, provider, status, outcome, model = key
+        endpoint = _endpoint(path)
+        tokens = self._tokens
+        tally = _Tally(
+            active=self._active.at(endpoint),
+            requests=self._requests.at(endpoint, provider, _status(status), outcome),
+            durations=self._durations.at(endpoint, provider) if endpoint != OTHER else None,
+            limited=self._limited.at(endpoint) if outcome == Outcome.LIMITED.value else None,
+            ttft=self._ttft.at(provider),
+            gaps=self._gaps.at(provider),
+            input=tokens.at(provider, model, "input"),
+            cached=tokens.at(provider, model, "cached"),
+            cache_write=tokens.at(provider, model, "cache_write"),
+            output=tokens.at(provider, model, "output"),
+            reasoning=tokens.at(provider, model, "reasoning"),
+        )
+        return _remember(self._tallies, key, tally)
 
     # ── the page ──────────────────────────────────────────────────────────────────────
 
@@ -179,16 +264,12 @@ def _status(status: int) -> str:
     return f"{status // 100}xx" if 100 <= status <= 599 else OTHER
 
 
-def _tokens(usage: Usage) -> Iterator[tuple[str, int]]:
-    """Kind and number of the tokens that the provider reported, where the number can be one."""
-    counts = (
-        ("input", usage.input),
-        ("cached", usage.cached),
-        ("cache_write", usage.cache_write),
-        ("output", usage.output),
-        ("reasoning", usage.reasoning),
-    )
-    return ((kind, count) for kind, count in counts if count is not None and 0 < count < _IMPLAUSIBLE)
+def _remember(known: dict[_K, _T], key: _K, tally: _T) -> _T:
+    """Keep a tally for the next time; its cells last, whether it is kept or not."""
+    if len(known) >= _MOST_TALLIES:
+        known.clear()
+    known[key] = tally
+    return tally
 
 
 def _codes(error: type[RelayError]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Protocol
 
@@ -61,7 +62,7 @@ class LogOutput(Service):
         self._stream = stream
         self._interval = interval
         self._limit = limit
-        self._waiting: list[bytes] = []
+        self._waiting: deque[bytes] = deque()
         self._size = 0
         self._untold = 0
         self._lock = threading.RLock()
@@ -83,9 +84,8 @@ class LogOutput(Service):
 
     def append(self, line: bytes) -> None:
         """Take a line that may wait."""
-        with self._lock:
-            self._waiting.append(line)
-            self._size += len(line)
+        self._waiting.append(line)  # without the lock, for it is one step; who flushes takes each line once
+        self._size += len(line)
         if self._size >= self._limit or not self.running:
             self.flush()
 
@@ -98,15 +98,16 @@ class LogOutput(Service):
     def flush(self) -> None:
         """Write what waits."""
         with self._lock:
-            waiting, self._waiting, self._size = self._waiting, [], 0
-            if not waiting:
+            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            self._size = 0
+            if not lines:
                 return
             try:
-                self._stream.write(b"".join(waiting))
+                self._stream.write(b"".join(lines))
                 self._stream.flush()
             except (OSError, ValueError):  # a full disk, a closed pipe, a closed file
-                self.lost += len(waiting)
-                self._untold += len(waiting)
+                self.lost += len(lines)
+                self._untold += len(lines)
                 return
             if self._untold:
                 untold, self._untold = self._untold, 0

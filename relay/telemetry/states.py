@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from zope.interface import implementer
 
-from relay.exchange import AttemptRecord, ExchangeRecord, ExchangeStarted
-from relay.interfaces import IObserver
+from relay.exchange import AttemptRecord
+from relay.interfaces import IObserver, of_no_interest
 from relay.telemetry.alerts import is_failure
 
 FAILING_AFTER = 5
@@ -28,18 +28,18 @@ class ProviderStates:
     def __init__(self) -> None:
         self._failures: dict[str, int] = {}
 
-    def exchange_started(self, started: ExchangeStarted) -> None:
-        """Of no interest."""
+    exchange_started = staticmethod(of_no_interest)
 
     def attempt_ended(self, attempt: AttemptRecord) -> None:
         """Count, or begin anew."""
-        if is_failure(attempt):
+        if attempt.result == "ok":
+            self._failures[attempt.provider] = 0
+        elif is_failure(attempt):
             self._failures[attempt.provider] = self._failures.get(attempt.provider, 0) + 1
         elif attempt.result not in _SAYS_NOTHING:
             self._failures[attempt.provider] = 0
 
-    def exchange_settled(self, record: ExchangeRecord) -> None:
-        """Of no interest."""
+    exchange_settled = staticmethod(of_no_interest)
 
     def states(self) -> Mapping[str, str]:
         """Provider → state."""

@@ -23,6 +23,7 @@ from relay.secret import Redactor, Secret, encodings
 from relay.telemetry.lines import LONGEST, LogFormat, json_line
 from relay.telemetry.logs import EventLog, ExchangeLog, exchange_line
 from relay.telemetry.output import LogOutput
+from relay.telemetry.rendering import QuickJSON
 from tests.unit.telemetry.records import CHAT, STREAMED, settled
 
 KEY = 'sk-proj/a+b"c\\d é=1234567890'
@@ -211,6 +212,34 @@ class ExchangeLogTests(SynchronousTestCase):
             careful = json.loads(json_line(msgspec.structs.asdict(exchange_line(record))))
             self.assertEqual(lines.json(), [careful])
             self.assertEqual(list(lines.json()[0]), list(careful))
+
+    def test_theShortWayForgetsNothing(self) -> None:
+        """Lines that have most in common differ where their records do, whatever came before."""
+        other = KeyInfo(id="other", name="ci", configured=False)
+        changes: list[dict[str, Any]] = [
+            *({}, {"key": other}, {"key": KeyInfo(id="ci", name="", configured=True)}, {"method": "GET"}),
+            *({"endpoint": "/v1/messages"}, {"front": "anthropic"}, {"back": "gemini"}, {"provider": "x"}),
+            *({"deployment": "x/y"}, {"model": "m"}, {"upstream_model": "n"}, {"stream": False}, {"client": "::1"}),
+            *({"model": 'quo"ted'}, {"model": "caf\u00e9"}, {"finish": "back\\slash"}, {"error": "e"}, {"status": 499}),
+            *({"time": STREAMED.time + 0.9}, {"time": STREAMED.time + 59.9996}, {"time": STREAMED.time - 3600}),
+            *({"outcome": Outcome.TIMEOUT}, {"usage": Usage(input=10**3000, output=10**4000)}, {"generation": 9}),
+        ]
+        lines = Lines(LogFormat.JSON)
+        records = [settled(**{**first, **second}) for first in changes for second in changes]
+        for record in records:
+            lines.exchanges.exchange_settled(record)
+        careful = [json.loads(json_line(msgspec.structs.asdict(exchange_line(record)))) for record in records]
+        self.assertEqual(lines.json(), careful)
+        self.assertLessEqual(max(map(len, lines.raw().splitlines())), LONGEST)
+
+    def test_manyModels(self) -> None:
+        """What is kept of lines is bounded."""
+        lines = Lines(LogFormat.JSON)
+        for number in range(3000):
+            lines.exchanges.exchange_settled(settled(model=f"m{number}"))
+        render = lines.exchanges._render
+        assert isinstance(render, QuickJSON)
+        self.assertLessEqual(len(render._known), 1024)
 
     def test_secretsChange(self) -> None:
         """The keys of the configuration in force are masked, also after a reload."""
