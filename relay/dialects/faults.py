@@ -61,11 +61,24 @@ _STATUS: Mapping[str, int] = {
     "timeout_error": 504,
     "deadline_exceeded": 504,
     "overloaded_error": 529,
+    "validationexception": 400,
+    "servicequotaexceededexception": 400,
+    "unrecognizedclientexception": 403,
+    "accessdeniedexception": 403,
+    "resourcenotfoundexception": 404,
+    "throttlingexception": 429,
+    "modelnotreadyexception": 429,
+    "internalserverexception": 500,
+    "modelerrorexception": 502,
+    "modelstreamerrorexception": 502,
+    "serviceunavailableexception": 503,
+    "modeltimeoutexception": 504,
 }
 """Error codes and types of the providers, in lower case, and the status each would have had before the stream.
 
 See: https://platform.openai.com/docs/guides/error-codes, https://docs.claude.com/en/api/errors,
-https://cloud.google.com/apis/design/errors (read 2026-11).
+https://cloud.google.com/apis/design/errors,
+https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html (read 2026-11).
 """
 
 

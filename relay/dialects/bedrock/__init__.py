@@ -1,0 +1,1 @@
+"""The dialect ``bedrock``: Amazon Bedrock's Converse, ConverseStream and CountTokens; providers only."""
