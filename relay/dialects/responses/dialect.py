@@ -10,15 +10,25 @@ from typing import Any
 import msgspec
 
 from relay.dialects.base import Dialect, Frame, Listener
+from relay.dialects.codec import Back, Front, Target
 from relay.dialects.faults import describe, read_error
 from relay.dialects.hearing import Hearing
 from relay.dialects.lenient import load, mapping, text
-from relay.dialects.openai.errors import error_object, render_error
+from relay.dialects.openai.errors import render_error
+from relay.dialects.responses.answer import render
+from relay.dialects.responses.errors import error_event
+from relay.dialects.responses.reading import ResponsesReader
+from relay.dialects.responses.request import parse as parse_request
+from relay.dialects.responses.sending import build
+from relay.dialects.responses.understanding import parse
+from relay.dialects.responses.writing import ResponsesWriter
 from relay.dialects.tokens import read_usage
-from relay.endpoints import Endpoint
+from relay.endpoints import Endpoint, Operation
 from relay.errors import RelayError
 from relay.exchange import Usage
 from relay.wire.sse import SSEDecoder
+
+PATH = "/v1/responses"
 
 _PRELUDE = frozenset(
     {
@@ -108,7 +118,7 @@ class ResponsesListener(Hearing):
 
     def fail(self, error: RelayError, request_id: str) -> bytes:
         """An error event that carries the stream's next sequence number."""
-        return _error_event(error, self._heard)
+        return error_event(error, self._heard)
 
 
 def _event(data: bytes) -> _Event:
@@ -145,27 +155,9 @@ def _finish(answer: _Answer) -> str:
     return text(mapping(answer.incomplete_details).get("reason")) or answer.status or ""
 
 
-def _error_event(error: RelayError, sequence_number: int) -> bytes:
-    """Render an error event.
-
-    The reference has ``code`` and ``message`` at the top; what OpenAI sends, and what its SDKs raise
-    on, is an ``error`` object. Both are there, so that a client of either kind sees the error.
-    """
-    inner = error_object(error)
-    event = {
-        "type": "error",
-        "sequence_number": sequence_number,
-        "code": inner["code"],
-        "message": inner["message"],
-        "param": inner["param"],
-        "error": inner,
-    }
-    return b"event: error\ndata: " + msgspec.json.encode(event) + b"\n\n"
-
-
 def stream_error(error: RelayError, _request_id: str) -> bytes:
     """Render an error event for a stream in which nothing else was sent."""
-    return _error_event(error, 0)
+    return error_event(error, 0)
 
 
 def listener(_endpoint: Endpoint) -> Listener:
@@ -180,6 +172,11 @@ def usage(_endpoint: Endpoint, body: bytes) -> tuple[Usage, str, str]:
     return found, _finish(answer), answer.model or ""
 
 
+def reader(_target: Target) -> ResponsesReader:
+    """Make the reader of a provider's streamed response."""
+    return ResponsesReader()
+
+
 RESPONSES = Dialect(
     name="responses",
     heartbeat=b": ping\n",
@@ -189,4 +186,6 @@ RESPONSES = Dialect(
     stream_error=stream_error,
     usage=usage,
     read_error=read_error,
+    fronts={PATH: Front(parse_request, render, ResponsesWriter)},
+    backs={Operation.CHAT: Back(PATH, build, parse, reader)},
 )
