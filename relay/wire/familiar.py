@@ -81,13 +81,13 @@ class Familiar:
 def recognise(data: bytes, head: RequestHead) -> Familiar | None:
     """Learn to know a head again.
 
-    Only plain ones are learnt: HTTP/1.1 with a path, a length and no expectation, on a connection that goes on.
+    Only plain ones are learnt: HTTP/1.1 with a length and no expectation, on a connection that goes on.
 
     Args:
         data: exactly the head.
         head: what was read from it.
     """
-    if len(data) > LONGEST or not data.startswith(head.method) or not head.target.startswith(b"/"):
+    if len(data) > LONGEST or not data.startswith(head.method):
         return None
     if head.version != (1, 1) or not head.keep_alive or any(name == b"expect" for name, _ in head.fields):
         return None
