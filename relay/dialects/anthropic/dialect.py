@@ -7,33 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
+from relay.dialects.anthropic.answer import render, render_count
+from relay.dialects.anthropic.counts import read_counts
+from relay.dialects.anthropic.errors import render_error, stream_error
+from relay.dialects.anthropic.reading import reader
+from relay.dialects.anthropic.request import parse
+from relay.dialects.anthropic.sending import build, build_count
+from relay.dialects.anthropic.understanding import parse as read_answer
+from relay.dialects.anthropic.understanding import parse_count as read_count
+from relay.dialects.anthropic.writing import writer
 from relay.dialects.base import Dialect, Frame, Listener
+from relay.dialects.codec import Back, Front
 from relay.dialects.faults import read_error
 from relay.dialects.hearing import Hearing
 from relay.dialects.lenient import count, load, mapping, text
-from relay.endpoints import Endpoint
+from relay.endpoints import Endpoint, Operation
 from relay.errors import RelayError
 from relay.exchange import Usage
 from relay.wire.sse import SSEDecoder
 
-_TYPES: Mapping[int, str] = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    431: "request_too_large",
-    503: "overloaded_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
-
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
-
-_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
 
 
 class MessagesListener(Hearing):
@@ -100,41 +93,12 @@ class MessagesListener(Hearing):
         return stream_error(error, request_id)
 
 
-def read_counts(usage: Mapping[str, object]) -> Usage:
-    """Read a ``usage`` object; cached tokens are not in ``input_tokens`` and are added to it.
-
-    See: https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance (read 2026-11).
-    """
-    fresh, cached, written, output = (count(usage, name) for name in _COUNTS)
-    parts = [part for part in (fresh, cached, written) if part is not None]
-    return Usage(
-        input=sum(parts) if parts else None,
-        cached=cached,
-        cache_write=written,
-        output=output,
-        reasoning=count(mapping(usage.get("output_tokens_details")), "thinking_tokens"),
-    )
-
-
 def usage(endpoint: Endpoint, body: bytes) -> tuple[Usage, str, str]:
     """Usage, stop reason and model of a whole answer; "" where absent. Never raises."""
     answer = mapping(load(body))
     if endpoint.path == "/v1/messages/count_tokens":
         return Usage(input=count(answer, "input_tokens")), "", ""
     return read_counts(mapping(answer.get("usage"))), text(answer.get("stop_reason")), text(answer.get("model"))
-
-
-def render_error(error: RelayError, request_id: str) -> bytes:
-    """Render the JSON body of an error answer."""
-    status = error.http_status
-    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-    body = {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id or None}
-    return msgspec.json.encode(body)
-
-
-def stream_error(error: RelayError, request_id: str) -> bytes:
-    """Render an error event; the stream ends behind it."""
-    return b"event: error\ndata: " + render_error(error, request_id) + b"\n\n"
 
 
 def listener(_endpoint: Endpoint) -> Listener:
@@ -151,4 +115,12 @@ ANTHROPIC = Dialect(
     stream_error=stream_error,
     usage=usage,
     read_error=read_error,
+    fronts={
+        "/v1/messages": Front(parse, render, writer),
+        "/v1/messages/count_tokens": Front(parse, render_count),
+    },
+    backs={
+        Operation.CHAT: Back("/v1/messages", build, read_answer, reader),
+        Operation.COUNT: Back("/v1/messages/count_tokens", build_count, read_count),
+    },
 )
