@@ -15,6 +15,7 @@ from relay.dialects import carry
 from relay.dialects.anthropic.blocks import ORIGIN
 from relay.dialects.anthropic.counts import write_counts, write_tier
 from relay.dialects.codec import Asked
+from relay.dialects.quoting import encode
 from relay.vectors import TokenCount
 
 _REASONS: Mapping[str, str] = {
@@ -39,7 +40,7 @@ def render(completion: Completion, asked: Asked) -> bytes:
     tier = write_tier(completion.tier)
     if tier is not None:
         answer["usage"]["service_tier"] = tier
-    return msgspec.json.encode(answer)
+    return encode(answer)
 
 
 def render_count(count: TokenCount, _asked: Asked) -> bytes:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from relay.chat import ChatRequest, Message, Raw, Reasoning, ResponseFormat, ToolResult
-from relay.dialects.anthropic.blocks import content
+from relay.chat import ChatRequest, Message, Raw, Reasoning, ResponseFormat, Tool, ToolChoice, ToolResult
+from relay.dialects.anthropic.blocks import STRUCTURED, content
 from relay.dialects.anthropic.declared import Choice, choice, tools
 from relay.dialects.anthropic.places import at, fault
 from relay.dialects.codec import Call
@@ -97,6 +97,9 @@ def parse(body: bytes, call: Call) -> ChatRequest:
     declared, more = tools(given.tools or ())
     reasoning, called = _reasoning(given)
     chosen, parallel = choice(given.tool_choice) if given.tool_choice is not None else (None, None)
+    form = _format(given)
+    if any(tool.name == STRUCTURED for tool in declared):
+        declared, chosen, form = _unforced(declared, chosen, form)
     user, unknown = _metadata(given.metadata or {})
     return ChatRequest(
         model=call.model or given.model or "",
@@ -111,7 +114,7 @@ def parse(body: bytes, call: Call) -> ChatRequest:
         top_p=given.top_p,
         top_k=given.top_k,
         stop=tuple(given.stop_sequences or ()),
-        format=_format(given),
+        format=form,
         reasoning=reasoning,
         user=user,
         tier=_TIERS.get(given.service_tier or "", given.service_tier or ""),
@@ -176,6 +179,16 @@ def _format(given: _Body) -> ResponseFormat | None:
     if not schema.startswith(b"{"):
         raise fault(f"{place}.schema", "must be an object")
     return ResponseFormat("json_schema", schema=schema)
+
+
+def _unforced(
+    declared: tuple[Tool, ...], chosen: ToolChoice | None, form: ResponseFormat | None
+) -> tuple[tuple[Tool, ...], ToolChoice | None, ResponseFormat | None]:
+    """The tool by which another relay asked for structured output is that output's schema again."""
+    schema = next(tool.parameters for tool in declared if tool.name == STRUCTURED)
+    others = tuple(tool for tool in declared if tool.name != STRUCTURED)
+    forced = chosen is not None and chosen.mode in ("required", "named")
+    return others, None if forced else chosen, form or ResponseFormat("json_schema", schema=schema)
 
 
 def _metadata(metadata: Mapping[str, Raw]) -> tuple[str, dict[str, bytes]]:

@@ -22,6 +22,7 @@ from relay.dialects.anthropic.counts import write_counts, write_tier
 from relay.dialects.anthropic.errors import stream_error
 from relay.dialects.assembly import merged
 from relay.dialects.codec import Asked
+from relay.dialects.quoting import encode, mended, quoted
 from relay.errors import RelayError
 from relay.events import Began, Cited, Closed, Counted, Event, Finished, Grew, Opened, Sealed
 from relay.exchange import Usage
@@ -32,8 +33,6 @@ _DELTAS: Mapping[type, bytes] = {
     Thinking: b'{"type":"thinking_delta","thinking":',
     ToolCall: b'{"type":"input_json_delta","partial_json":',
 }
-
-_encode = msgspec.json.encode
 
 
 class _Block:
@@ -123,7 +122,7 @@ class MessagesWriter:
             "delta": {"stop_reason": reason, "stop_sequence": stop},
             "usage": write_counts(self._usage, self._asked.tokens),
         }
-        out.append(_frame(b"message_delta", _encode(ended)))
+        out.append(_frame(b"message_delta", encode(ended)))
         out.append(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
         return b"".join(out)
 
@@ -142,7 +141,7 @@ class MessagesWriter:
         tier = write_tier(began.tier)
         if tier is not None:
             message["usage"]["service_tier"] = tier
-        return _frame(b"message_start", _encode({"type": "message_start", "message": message}))
+        return _frame(b"message_start", encode({"type": "message_start", "message": message}))
 
     def _note(self, event: Event, out: list[bytes]) -> None:
         match event:
@@ -188,7 +187,7 @@ class MessagesWriter:
         source = cited(event.citation)
         if block is None or source is None or not isinstance(block.part, Text):
             return
-        block.extras.append(_encode({"type": "citations_delta", "citation": source}))
+        block.extras.append(encode({"type": "citations_delta", "citation": source}))
         if block.prefix:
             self._flush(block, out)
         elif self._wire is None:
@@ -228,11 +227,11 @@ class MessagesWriter:
         self._wire = block
         number = b"%d" % self._index
         start = b'{"type":"content_block_start","index":' + number + b',"content_block":'
-        out.append(_frame(b"content_block_start", start + _encode(self._opening(block.part)) + b"}"))
+        out.append(_frame(b"content_block_start", start + encode(self._opening(block.part)) + b"}"))
         head = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":' + number + b',"delta":'
         block.prefix = head + _DELTAS[type(block.part)]
         if isinstance(block.part, ToolCall) and block.part.custom:
-            out.append(block.prefix + _encode('{"input":"') + b"}}\n\n")
+            out.append(block.prefix + encode('{"input":"') + b"}}\n\n")
         self._flush(block, out)
 
     def _opening(self, part: Part) -> dict[str, object]:
@@ -245,8 +244,8 @@ class MessagesWriter:
     def _delta(self, block: _Block, words: str) -> bytes:
         part = block.part
         if isinstance(part, ToolCall) and part.custom:  # text inside of a string inside of the input
-            words = str(_encode(words), "utf-8")[1:-1]
-        return block.prefix + _encode(words) + b"}}\n\n"
+            words = str(quoted(mended(words)), "utf-8")[1:-1]
+        return block.prefix + quoted(words) + b"}}\n\n"
 
     def _flush(self, block: _Block, out: list[bytes]) -> None:
         """Write what was held back."""
@@ -261,10 +260,10 @@ class MessagesWriter:
         """Close a block on the wire."""
         if block.seal is not None:
             proof = carry.wrap(block.seal, ORIGIN)
-            block.extras.append(_encode({"type": "signature_delta", "signature": proof}))
+            block.extras.append(encode({"type": "signature_delta", "signature": proof}))
             self._flush(block, out)
         elif isinstance(block.part, ToolCall) and block.part.custom:
-            out.append(block.prefix + _encode('"}') + b"}}\n\n")
+            out.append(block.prefix + encode('"}') + b"}}\n\n")
         out.append(_stopped(self._index))
         self._index += 1
         self._wire = None
@@ -272,13 +271,14 @@ class MessagesWriter:
     def _whole(self, block: _Block, out: list[bytes]) -> None:
         """A block that comes in one piece."""
         part = block.part
+        shown: object = None
         if isinstance(part, Native):
-            shown: object = msgspec.Raw(part.value)
+            shown = msgspec.Raw(part.value)
         elif isinstance(part, Thinking):
             shown = thinking_block(msgspec.structs.replace(part, text="", seal=block.seal))
         if shown is not None:
             start = {"type": "content_block_start", "index": self._index, "content_block": shown}
-            out.append(_frame(b"content_block_start", _encode(start)))
+            out.append(_frame(b"content_block_start", encode(start)))
             out.append(_stopped(self._index))
             self._index += 1
 
