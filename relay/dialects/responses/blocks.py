@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from relay.chat import Citation, Refusal, Seal, Text, Thinking, ToolCall
-from relay.dialects.carry import tag, wrap
-from relay.dialects.lenient import load
+from relay.chat import Citation, Refusal, Seal, Text, Thinking
+from relay.dialects.carry import wrap
 from relay.dialects.responses.encoding import dumped, quoted
-from relay.dialects.responses.names import own
 from relay.dialects.responses.parts import ORIGIN
 
 Emit = Callable[[bytes, bytes], None]
@@ -49,6 +47,37 @@ class Item:
         """Tell that it is complete, and keep it."""
         self.json = item
         emit(b"response.output_item.done", b'"output_index":%d,"item":%b' % (self.place, item))
+
+
+class Growth:
+    """Text that grows, and the frame that tells of more of it.
+
+    Args:
+        name: the event's name.
+        where: the members that say what grows.
+        more: members behind the text.
+    """
+
+    __slots__ = ("_frame", "overhead", "text")
+
+    def __init__(self, name: bytes, where: bytes, more: bytes = b"") -> None:
+        begin = b'event: %b\ndata: {"type":"%b","sequence_number":' % (name, name)
+        self._frame = (begin, b',%b,"delta":' % where, more + b"}\n\n")
+        self.overhead = sum(map(len, self._frame))
+        self.text = bytearray()  # JSON text of the string so far, without its quotes
+
+    def add(self, text: str, number: int) -> bytes:
+        """Take more text; returns the frame, ``number`` being its place in the stream."""
+        words = quoted(text)
+        self.text += words[1:-1]
+        begin, where, end = self._frame
+        return b"%b%d%b%b%b" % (begin, number, where, words, end)
+
+    def whole(self) -> bytes:
+        """The text as JSON text; it is given up."""
+        whole = b'"%b"' % bytes(self.text)
+        self.text = bytearray()
+        return whole
 
 
 class MessageItem(Item):
@@ -92,37 +121,38 @@ class MessageItem(Item):
 class TextBlock:
     """A `Text` or `Refusal` as a part of a message, its ``item``."""
 
-    __slots__ = ("_annotations", "_index", "_logprobs", "_refusal", "_text", "head", "item", "tail")
+    __slots__ = ("_annotations", "_index", "_logprobs", "_refusal", "growth", "item", "silent")
 
     def __init__(self, item: MessageItem, part: Text | Refusal) -> None:
         self.item = item
+        self.silent = False
         self._index = item.part()
         self._refusal = isinstance(part, Refusal)
-        self._text = bytearray()
         self._annotations: list[bytes] = []
         self._logprobs: list[bytes] = []
-        self.head = b"response.refusal.delta" if self._refusal else b"response.output_text.delta"
-        self.tail = self._where() + b',"delta":'
+        if self._refusal:
+            self.growth = Growth(b"response.refusal.delta", self._where())
+        else:
+            self.growth = Growth(b"response.output_text.delta", self._where(), b',"logprobs":[]')
 
     def begin(self, emit: Emit) -> None:
         """Announce the part, empty."""
         emit(b"response.content_part.added", self._where() + b',"part":' + self._json(b'""', b""))
 
-    def delta(self, emit: Emit, text: str, logprobs: bytes = b"") -> int:
-        """Write more text; returns the bytes kept of it."""
-        quoted_text = quoted(text)
-        self._text += quoted_text[1:-1]
-        if self._refusal:
-            emit(self.head, self.tail + quoted_text)
-        else:
-            self.probable(logprobs)
-            emit(self.head, b'%b%b,"logprobs":[%b]' % (self.tail, quoted_text, logprobs))
-        return len(quoted_text)
+    def probable(self, emit: Emit, text: str, logprobs: bytes) -> int:
+        """Write more text, maybe none, with its log probabilities; returns the bytes kept.
 
-    def probable(self, logprobs: bytes) -> None:
-        """Keep log probabilities: members of the list, JSON text."""
-        if logprobs:
-            self._logprobs.append(logprobs)
+        Args:
+            emit: writes an event.
+            text: the text.
+            logprobs: members of the list, JSON text, not empty.
+        """
+        self._logprobs.append(logprobs)
+        if text:
+            words = quoted(text)
+            self.growth.text += words[1:-1]
+            emit(b"response.output_text.delta", b'%b,"delta":%b,"logprobs":[%b]' % (self._where(), words, logprobs))
+        return len(text) + len(logprobs)
 
     def cite(self, emit: Emit, citation: Citation) -> int:
         """Write a source; returns the bytes kept of it."""
@@ -138,7 +168,7 @@ class TextBlock:
 
     def end(self, emit: Emit) -> None:
         """The part is complete."""
-        text = b'"%b"' % bytes(self._text)
+        text = self.growth.whole()
         probable = b",".join(self._logprobs)
         if self._refusal:
             emit(b"response.refusal.done", b'%b,"refusal":%b' % (self._where(), text))
@@ -168,16 +198,16 @@ class ThinkingBlock(Item):
         summary: whether its text is shown as a summary.
     """
 
-    __slots__ = ("_redacted", "_summary", "_text", "head", "seal", "tail")
+    __slots__ = ("_redacted", "_summary", "growth", "seal", "silent")
 
     def __init__(self, place: int, identity: str, part: Thinking, *, summary: bool) -> None:
         super().__init__(place, identity)
+        self.silent = False
         self._redacted = part.redacted
         self._summary = summary
-        self._text = bytearray()
         self.seal: Seal | None = part.seal
-        self.head = b"response.reasoning_summary_text.delta" if summary else b"response.reasoning_text.delta"
-        self.tail = self._where() + b',"delta":'
+        name = b"response.reasoning_summary_text.delta" if summary else b"response.reasoning_text.delta"
+        self.growth = Growth(name, self._where())
 
     def begin(self, emit: Emit) -> None:
         """Announce it, empty."""
@@ -187,25 +217,17 @@ class ThinkingBlock(Item):
         name = b"response.reasoning_summary_part.added" if self._summary else b"response.content_part.added"
         emit(name, self._where() + b',"part":' + self._part(b'""'))
 
-    def delta(self, emit: Emit, text: str, _logprobs: bytes = b"") -> int:
-        """Write more text; returns the bytes kept of it."""
-        quoted_text = quoted(text)
-        self._text += quoted_text[1:-1]
-        emit(self.head, self.tail + quoted_text)
-        return len(quoted_text)
-
     def end(self, emit: Emit) -> None:
         """It is complete."""
         part = b""
         if not self._redacted:
-            text = b'"%b"' % bytes(self._text)
+            text = self.growth.whole()
             part = self._part(text)
             kind = b"reasoning_summary" if self._summary else b"reasoning"
             emit(b"response.%b_text.done" % kind, b'%b,"text":%b' % (self._where(), text))
             kind = b"reasoning_summary_part" if self._summary else b"content_part"
             emit(b"response.%b.done" % kind, self._where() + b',"part":' + part)
-        self.done(emit, self._json(part, wrap(self.seal, ORIGIN).encode() if self.seal else b""))
-        self._text.clear()
+        self.done(emit, self._json(part, quoted(wrap(self.seal, ORIGIN)) if self.seal else b""))
 
     def _where(self) -> bytes:
         return self.where() + (b',"summary_index":0' if self._summary else b',"content_index":0')
@@ -216,96 +238,8 @@ class ThinkingBlock(Item):
     def _json(self, part: bytes, seal: bytes) -> bytes:
         summary, content = (part, b"") if self._summary else (b"", part)
         shown = b'"summary":[%b]' % summary + (b',"content":[%b]' % content if content else b"")
-        proof = b',"encrypted_content":' + quoted(seal.decode()) if seal else b""
+        proof = b',"encrypted_content":' + seal if seal else b""
         return b'{"id":%b,"type":"reasoning",%b%b}' % (quoted(self.identity), shown, proof)
-
-
-class CallBlock(Item):
-    """A `ToolCall`: an item of its own.
-
-    Args:
-        place: its index in the output.
-        identity: its id.
-        call: the call as far as it is known.
-        custom: whether the client declared the tool as one of free text.
-        namespace: the namespace that the client declared it in, or "".
-    """
-
-    __slots__ = ("_call", "_custom", "_namespace", "_text", "_wrapped", "head", "tail")
-
-    def __init__(self, place: int, identity: str, call: ToolCall, *, custom: bool, namespace: str) -> None:
-        super().__init__(place, identity)
-        self._call = call
-        self._custom = custom
-        self._wrapped = custom and not call.custom  # the provider knows functions only
-        self._namespace = namespace
-        self._text = bytearray()
-        self.head = b"response.custom_tool_call_input" if custom else b"response.function_call_arguments"
-        self.tail = self.where() + b',"delta":'
-
-    def begin(self, emit: Emit) -> None:
-        """Announce it, without arguments."""
-        self.added(emit, self._json(b"in_progress", b'""'))
-
-    def delta(self, emit: Emit, text: str, _logprobs: bytes = b"") -> int:
-        """Write more of the arguments; returns the bytes kept of them."""
-        quoted_text = quoted(text)
-        self._text += quoted_text[1:-1]
-        if not self._wrapped:
-            emit(self.head + b".delta", self.tail + quoted_text)
-        return len(quoted_text)
-
-    def end(self, emit: Emit) -> None:
-        """It is complete; a function without arguments has an empty object of them."""
-        if self._wrapped:
-            self._wrapped = False
-            words = free_text(bytes(self._text))
-            self._text.clear()
-            if words:
-                self.delta(emit, words)
-        elif not self._custom and not self._text.strip():
-            self._text.clear()
-            self.delta(emit, "{}")
-        text = b'"%b"' % bytes(self._text)
-        emit(self.head + b".done", b'%b,"%b":%b' % (self.where(), b"input" if self._custom else b"arguments", text))
-        self.done(emit, self._json(b"completed", text))
-        self._text.clear()
-
-    def _json(self, status: bytes, text: bytes) -> bytes:
-        call = self._call
-        name = own(self._namespace, call.name)
-        group = b',"namespace":' + quoted(self._namespace) if self._namespace else b""
-        return b'{"id":%b,"type":"%b","status":"%b","%b":%b,"call_id":%b,"name":%b%b}' % (
-            quoted(self.identity),
-            b"custom_tool_call" if self._custom else b"function_call",
-            status,
-            b"input" if self._custom else b"arguments",
-            text,
-            quoted(tag(call.id, call.seal)),
-            quoted(name),
-            group,
-        )
-
-
-def free_text(escaped: bytes) -> str:
-    """The text for a custom tool whose provider could only fill in a function's arguments.
-
-    Such a tool goes out as a function with one string; whatever that is called, it is the text. Arguments
-    of another form are the text themselves.
-    """
-    arguments = load(b'"%b"' % escaped)
-    if not isinstance(arguments, str):
-        return ""
-    filled = load(arguments.encode("utf-8", "surrogatepass"))
-    if isinstance(filled, dict):
-        words = [value for value in filled.values() if isinstance(value, str)]
-        if "input" in filled and isinstance(filled["input"], str):
-            return filled["input"]
-        if len(filled) == len(words) == 1:
-            return words[0]
-        if not filled:
-            return ""
-    return arguments
 
 
 def annotation(citation: Citation) -> bytes:

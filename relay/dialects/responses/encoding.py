@@ -27,3 +27,8 @@ def dumped(value: object) -> bytes:
         return _encode(value)
     except UnicodeEncodeError:
         return json.dumps(value).encode("ascii")
+
+
+def compact(data: bytes) -> bytes:
+    """JSON text on one line, as a frame of a stream needs it; a client may have written it on several."""
+    return msgspec.json.format(data, indent=-1) if b"\n" in data or b"\r" in data else data

@@ -29,7 +29,18 @@ class StreamEvent(msgspec.Struct):
     response: Raw = Raw()
 
 
+class TextDelta(msgspec.Struct, gc=False):
+    """An event of growing text."""
+
+    type: str
+    delta: str
+    output_index: int
+    content_index: int = 0
+
+
 _EVENT = msgspec.json.Decoder(StreamEvent)
+read_delta = msgspec.json.Decoder(TextDelta).decode
+"""Reads a `TextDelta`. Raises msgspec.MsgspecError or ValueError when it is none."""
 
 
 def read_event(data: bytes) -> StreamEvent:

@@ -16,6 +16,7 @@ from msgspec import Raw
 from relay.chat import Media, Message, Native, Part, Text, Thinking, Tool, ToolCall, ToolResult
 from relay.dialects.carry import untag, unwrap
 from relay.dialects.lenient import load, mapping, sequence, text
+from relay.dialects.responses.encoding import compact
 from relay.dialects.responses.faults import at, stateful, wrong
 from relay.dialects.responses.names import flat
 from relay.dialects.responses.parts import ORIGIN, read_content
@@ -92,6 +93,7 @@ class Turns:
 
     def take(self, data: bytes, path: str) -> None:
         """Take one item; ``path`` is where it stands, for refusals."""
+        data = compact(data)
         head = _HEAD.decode(data)
         kind = head.type or ("message" if head.role else "item_reference")
         if kind == "message":

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from relay.chat import Finish, Native, Part, Refusal, Text, Thinking
 from relay.dialects.base import Frame
 from relay.dialects.faults import describe
 from relay.dialects.lenient import load, mapping, sequence, text
 from relay.dialects.responses.encoding import dumped
-from relay.dialects.responses.frames import StreamEvent, opened, read_event
+from relay.dialects.responses.frames import StreamEvent, opened, read_delta, read_event
 from relay.dialects.responses.output import (
     citations,
     logprobs_of,
@@ -24,6 +26,7 @@ from relay.dialects.responses.output import (
     seal_of,
     summary_texts,
 )
+from relay.dialects.responses.pieces import Block, Item
 from relay.dialects.tokens import read_usage
 from relay.events import (
     Began,
@@ -40,47 +43,25 @@ from relay.events import (
     Sealed,
 )
 
+_TEXT = b"response.output_text.delta"
+_NO_LOGPROBS = b'"logprobs":[]'
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.done", "response.failed"})
 _BEGINS = frozenset({"response.created", "response.in_progress", "response.queued"})
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 _LENGTH = frozenset({"max_output_tokens", "max_tokens", "length", "max_messages"})
 
 
-class _Block:
-    """A block that is open."""
-
-    __slots__ = ("cited", "closed", "grown", "number", "place")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.grown = False
-        self.closed = False
-        self.cited = 0
-        self.place: tuple[bool, int] | None = None  # which text of a reasoning item grew last
-
-
-class _Item:
-    """An output item that the stream is at."""
-
-    __slots__ = ("blocks", "custom", "done", "identity", "kind")
-
-    def __init__(self, kind: str, identity: str) -> None:
-        self.kind = kind
-        self.identity = identity
-        self.custom = False
-        self.done = False
-        self.blocks: dict[int, _Block] = {}  # by content index; 0 for what has none
-
-
 class ResponsesReader:
     """Understands one streamed response. See `relay.dialects.codec.Reader`."""
 
-    __slots__ = ("_began", "_calls", "_ended", "_events", "_items", "_next", "_refused")
+    __slots__ = ("_began", "_calls", "_ended", "_events", "_growing", "_items", "_next", "_refused", "_where")
 
     def __init__(self) -> None:
         self._events: list[Event] = []
-        self._items: dict[int, _Item] = {}  # by place in the output
+        self._items: dict[int, Item] = {}  # by place in the output
         self._next = 0  # number of the next block
+        self._growing: Block | None = None  # the text that grew last, and where it stands
+        self._where = (0, 0)
         self._began = False
         self._calls = False
         self._refused = False
@@ -89,6 +70,15 @@ class ResponsesReader:
     def read(self, frame: Frame) -> Sequence[Event]:
         """Take one frame."""
         data = frame.data
+        growing = self._growing
+        if growing is not None and frame.event == _TEXT and not growing.closed and _NO_LOGPROBS in data:
+            try:
+                event = read_delta(data)
+            except (msgspec.MsgspecError, ValueError):
+                pass  # read the long way
+            else:
+                if (event.output_index, event.content_index) == self._where and event.delta:
+                    return (Grew(growing.number, event.delta),)
         if not data or self._ended or data.startswith(b"[DONE]"):
             return ()
         self._take(read_event(data), frame, data)
@@ -208,9 +198,9 @@ class ResponsesReader:
             place = max(self._items) + 1
         self._add(place, body)
 
-    def _add(self, place: int, body: Mapping[str, object]) -> _Item:
+    def _add(self, place: int, body: Mapping[str, object]) -> Item:
         kind = text(body.get("type"))
-        item = self._items[place] = _Item(kind, text(body.get("id")))
+        item = self._items[place] = Item(kind, text(body.get("id")))
         if kind in _CALLS:
             call = opening_call(body)
             item.custom = call.custom
@@ -218,22 +208,22 @@ class ResponsesReader:
             self._open(item, 0, call)
         return item
 
-    def _open(self, item: _Item, index: int, part: Part) -> _Block:
+    def _open(self, item: Item, index: int, part: Part) -> Block:
         if not self._began:
             self._begin({})
-        block = item.blocks[index] = _Block(self._next)
+        block = item.blocks[index] = Block(self._next)
         self._next += 1
         self._events.append(Opened(block.number, part))
         return block
 
-    def _find(self, event: StreamEvent, kind: str) -> _Item | None:
+    def _find(self, event: StreamEvent, kind: str) -> Item | None:
         """The item that a delta belongs to, made if it was never announced; None if it is done."""
         place = self._place(event)
         item = self._items.get(place)
         if item is not None and event.item_id and item.identity and item.identity != event.item_id:
             item = next((other for other in self._items.values() if other.identity == event.item_id), item)
         if item is None:
-            item = self._items[place] = _Item(kind, event.item_id)
+            item = self._items[place] = Item(kind, event.item_id)
         return None if item.done else item
 
     # ── growth ───────────────────────────────────────────────────────────────────────
@@ -252,7 +242,7 @@ class ResponsesReader:
         elif "reasoning" in kind:
             self._think(event, summary="summary" in kind)
 
-    def _grow(self, block: _Block, more: str) -> None:
+    def _grow(self, block: Block, more: str) -> None:
         block.grown = True
         self._events.append(Grew(block.number, more))
 
@@ -261,10 +251,12 @@ class ResponsesReader:
         if block is None:
             return
         self._grow(block, event.delta)
+        if event.output_index is not None and event.output_index in self._items:
+            self._growing, self._where = block, (event.output_index, event.content_index or 0)
         if event.logprobs and event.logprobs != b"[]" and (found := logprobs_of(load(bytes(event.logprobs)))):
             self._events.append(Probable(found))
 
-    def _text(self, event: StreamEvent, part: Text | Refusal) -> _Block | None:
+    def _text(self, event: StreamEvent, part: Text | Refusal) -> Block | None:
         item = self._find(event, "message")
         if item is None or item.kind != "message":
             return None
@@ -300,7 +292,7 @@ class ResponsesReader:
             if index in item.blocks:
                 self._close_block(item.blocks[index])
 
-    def _message_part(self, item: _Item, index: int, part: Mapping[str, object]) -> None:
+    def _message_part(self, item: Item, index: int, part: Mapping[str, object]) -> None:
         """A part of a message is complete: what it has beyond what came already."""
         refusal = part.get("type") == "refusal"
         words = text(part.get("refusal" if refusal else "text"))
@@ -351,7 +343,7 @@ class ResponsesReader:
             self._open(item, 0, media_of(body) or Native("responses", kind, dumped(body)))
         self._close(item)
 
-    def _parts(self, item: _Item, body: Mapping[str, object]) -> list[tuple[int, Mapping[str, object]]]:
+    def _parts(self, item: Item, body: Mapping[str, object]) -> list[tuple[int, Mapping[str, object]]]:
         """The parts of a message by the indexes that the stream used, which some providers count from 1."""
         parts = [mapping(part) for part in sequence(body.get("content"))]
         used = sorted(item.blocks)
@@ -359,14 +351,14 @@ class ResponsesReader:
             return list(zip(used, parts, strict=True))
         return list(enumerate(parts))
 
-    def _call_done(self, item: _Item, body: Mapping[str, object]) -> None:
+    def _call_done(self, item: Item, body: Mapping[str, object]) -> None:
         block = item.blocks[0]
         if not block.grown:
             words = text(body.get("input" if item.custom else "arguments"))
             if words or not item.custom:
                 self._grow(block, words if item.custom or words.strip() else "{}")
 
-    def _reasoning_done(self, item: _Item, body: Mapping[str, object]) -> None:
+    def _reasoning_done(self, item: Item, body: Mapping[str, object]) -> None:
         seal = seal_of(body)
         summary, content = summary_texts(body)
         words = "\n\n".join([*summary, *content])
@@ -390,7 +382,7 @@ class ResponsesReader:
         item.blocks = {}
         item.done = True
 
-    def _close_block(self, block: _Block) -> None:
+    def _close_block(self, block: Block) -> None:
         if not block.closed:
             block.closed = True
             self._events.append(Closed(block.number))

@@ -18,6 +18,7 @@ from msgspec import Raw
 from relay.chat import ChatRequest, Message, Reasoning, ResponseFormat, Text
 from relay.dialects import problems
 from relay.dialects.codec import Call
+from relay.dialects.responses.encoding import compact
 from relay.dialects.responses.faults import at, stateful, wrong
 from relay.dialects.responses.items import Turns
 from relay.dialects.responses.tools import read_choice, read_tools
@@ -173,7 +174,7 @@ def _format(wanted: _Format | None) -> ResponseFormat | None:
             return ResponseFormat("json_object")
         if wanted.schema is None:
             raise wrong("a JSON Schema is missing", "schema")
-    schema = msgspec.json.encode(wanted.schema)
+    schema = compact(msgspec.json.encode(wanted.schema))
     return ResponseFormat("json_schema", schema, wanted.name or "", wanted.description or "", wanted.strict)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from relay.chat import Tool, ToolChoice
+from relay.dialects.responses.encoding import compact
 from relay.dialects.responses.faults import at, wrong
 from relay.dialects.responses.names import flat
 
@@ -70,7 +71,7 @@ def read_tools(tools: Iterable[Raw]) -> Iterator[Tool]:
     """The declared tools; those of a namespace one by one, under flat names."""
     for index, raw in enumerate(tools):
         with at(f"tools[{index}]"):
-            yield from _read(bytes(raw), "", "")
+            yield from _read(compact(bytes(raw)), "", "")
 
 
 def _read(data: bytes, namespace: str, about: str) -> Iterator[Tool]:

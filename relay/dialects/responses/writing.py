@@ -19,7 +19,8 @@ from relay.dialects.assembly import merged
 from relay.dialects.carry import made_id
 from relay.dialects.codec import Asked
 from relay.dialects.lenient import load, mapping, sequence, text
-from relay.dialects.responses.blocks import CallBlock, Item, MessageItem, TextBlock, ThinkingBlock
+from relay.dialects.responses.blocks import Item, MessageItem, TextBlock, ThinkingBlock
+from relay.dialects.responses.calls import CallBlock
 from relay.dialects.responses.encoding import dumped, quoted
 from relay.dialects.responses.envelope import response, status_of
 from relay.dialects.responses.errors import error_event
@@ -87,18 +88,19 @@ class ResponsesWriter:
         Raises:
             UpstreamProtocol: the output is larger than can be kept for the last event.
         """
+        if len(events) == 1 and type(events[0]) is Grew:
+            block = self._blocks.get(events[0].block)
+            if block is not None and events[0].text:
+                return self._grow(block, events[0].text)
         if self._began is None:
             self._begin(events[0] if events and isinstance(events[0], Began) else Began())
         for index, event in enumerate(events):
             if type(event) is Grew:
-                block = self._blocks.get(event.block) or self._announced(event.block)
-                if block is not None and event.text:
-                    following = events[index + 1] if index + 1 < len(events) else None
-                    self._keep(block.delta(self._emit, event.text, _tokens(following)))
+                self._grew(event, events[index + 1] if index + 1 < len(events) else None)
             else:
                 self._take(event, events[index - 1] if index else None)
         out, self._out = self._out, []
-        return out[0] if len(out) == 1 else b"".join(out)
+        return b"".join(out)
 
     def end(self) -> bytes:
         """The answer is whole: complete items, and the response with all of them."""
@@ -145,6 +147,29 @@ class ResponsesWriter:
                 stage=Stage.STREAM,
             )
 
+    def _grow(self, block: _Block, text: str) -> bytes:
+        """The frame of more text, b"" where only the end tells it."""
+        growth = block.growth
+        frame = growth.add(text, self._sequence)
+        self._kept += len(frame) - growth.overhead
+        if self._kept > self._largest:
+            self._keep(0)
+        if block.silent:
+            return b""
+        self._sequence += 1
+        return frame
+
+    def _grew(self, event: Grew, following: Event | None) -> None:
+        """A block grows, maybe with log probabilities right behind."""
+        block = self._blocks.get(event.block) or self._announced(event.block)
+        if block is None or not event.text:
+            return
+        tokens = _tokens(following)
+        if tokens and isinstance(block, TextBlock):
+            self._keep(block.probable(self._emit, event.text, tokens))
+        else:
+            self._out.append(self._grow(block, event.text))
+
     def _begin(self, began: Began) -> None:
         self._began = began
         body = response(self._asked, status="in_progress", created=began.created, tier=began.tier)
@@ -178,13 +203,13 @@ class ResponsesWriter:
         elif isinstance(part, Text | Refusal):
             self._waiting[number] = part
             if part.text:
-                self._keep(self._shown(number).delta(self._emit, part.text))
+                self._out.append(self._grow(self._shown(number), part.text))
             for citation in part.citations if isinstance(part, Text) else ():
                 self._take(Cited(number, citation), None)
         elif isinstance(part, Thinking):
             self._waiting[number] = part
             if part.text:
-                self._keep(self._shown(number).delta(self._emit, part.text))
+                self._out.append(self._grow(self._shown(number), part.text))
         elif isinstance(part, Native) and part.origin == ORIGIN:
             self._whole(part.value, text(mapping(load(part.value)).get("id")))
         elif isinstance(part, Media) and part.kind == "image" and part.data:
@@ -234,7 +259,7 @@ class ResponsesWriter:
         self._blocks[number] = block
         block.begin(self._emit)
         if call.arguments:
-            self._keep(block.delta(self._emit, call.arguments))
+            self._out.append(self._grow(block, call.arguments))
 
     def _whole(self, item: bytes, identity: str) -> None:
         """An item that came complete."""
@@ -264,8 +289,7 @@ class ResponsesWriter:
         block = open_ones[-1] if open_ones else self._said
         tokens = _tokens(event)
         if block is not None and tokens:
-            block.probable(tokens)
-            self._keep(len(tokens))
+            self._keep(block.probable(self._emit, "", tokens))
 
     def _close(self, number: int) -> None:
         waiting = self._waiting.get(number)
