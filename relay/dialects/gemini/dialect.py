@@ -7,30 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from relay.dialects.base import Dialect, Frame, Listener
-from relay.dialects.faults import read_error
+from relay.dialects.codec import Back, Front
+from relay.dialects.gemini import answer, counting, embedding, request, sending, understanding
+from relay.dialects.gemini.errors import read_error, render_error, retry_after, stream_error
+from relay.dialects.gemini.reading import GenerateReader
+from relay.dialects.gemini.tokens import read_usage
+from relay.dialects.gemini.writing import GenerateWriter
 from relay.dialects.hearing import Hearing
-from relay.dialects.lenient import count, load, mapping, sequence, text
-from relay.endpoints import Endpoint
+from relay.dialects.lenient import load, mapping, sequence, text
+from relay.endpoints import Endpoint, Operation
 from relay.errors import RelayError
 from relay.exchange import Usage
 from relay.wire.sse import SSEDecoder
 
-_STATUS: Mapping[int, str] = {
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    408: "DEADLINE_EXCEEDED",
-    409: "ABORTED",
-    429: "RESOURCE_EXHAUSTED",
-    499: "CANCELLED",
-    502: "UNAVAILABLE",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-    529: "UNAVAILABLE",
-}
+GENERATE = "/v1beta/models/{model}:generateContent"
+COUNT = "/v1beta/models/{model}:countTokens"
+EMBED = "/v1beta/models/{model}:batchEmbedContents"
 
 
 class GenerateListener(Hearing):
@@ -74,25 +67,10 @@ def _filled(body: Mapping[str, object]) -> bool:
 
 def _read(body: Mapping[str, object]) -> tuple[Usage, str, str]:
     """Usage, finish reason and model of an answer or a chunk; a blocked prompt is finished."""
-    counts = mapping(body.get("usageMetadata"))
-    thoughts = count(counts, "thoughtsTokenCount")
-    spoken = count(counts, "candidatesTokenCount")
-    prompt, tools = count(counts, "promptTokenCount"), count(counts, "toolUsePromptTokenCount")
-    found = Usage(
-        input=_sum(prompt, tools),
-        cached=count(counts, "cachedContentTokenCount"),
-        output=_sum(spoken, thoughts),
-        reasoning=thoughts,
-    )
+    found = read_usage(mapping(body.get("usageMetadata")))
     reasons = (text(mapping(candidate).get("finishReason")) for candidate in sequence(body.get("candidates")))
     blocked = text(mapping(body.get("promptFeedback")).get("blockReason"))
     return found, next(filter(None, reasons), blocked), text(body.get("modelVersion"))
-
-
-def _sum(*values: int | None) -> int | None:
-    """The sum of the known values, None if none is known."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 def usage(_endpoint: Endpoint, body: bytes) -> tuple[Usage, str, str]:
@@ -100,21 +78,9 @@ def usage(_endpoint: Endpoint, body: bytes) -> tuple[Usage, str, str]:
 
     A stream that was not asked for as events is one JSON array of chunks; the last one tells.
     """
-    answer = load(body)
-    chunks = sequence(answer) or [answer]
+    value = load(body)
+    chunks = sequence(value) or [value]
     return _read(mapping(chunks[-1]))
-
-
-def render_error(error: RelayError, _request_id: str) -> bytes:
-    """Render the JSON body of an error answer; the request id travels in a header."""
-    status = error.http_status
-    word = _STATUS.get(status, "INVALID_ARGUMENT" if status < 500 else "INTERNAL")
-    return msgspec.json.encode({"error": {"code": status, "message": error.message, "status": word}})
-
-
-def stream_error(error: RelayError, request_id: str) -> bytes:
-    """Render an error chunk; the stream ends behind it."""
-    return b"data: " + render_error(error, request_id) + b"\r\n\r\n"
 
 
 def listener(_endpoint: Endpoint) -> Listener:
@@ -131,4 +97,16 @@ GEMINI = Dialect(
     stream_error=stream_error,
     usage=usage,
     read_error=read_error,
+    retry_after=retry_after,
+    fronts={
+        GENERATE: Front(request.parse, answer.render, GenerateWriter),
+        COUNT: Front(counting.parse_request, counting.render),
+        "/v1beta/models/{model}:embedContent": Front(embedding.parse_one, embedding.render),
+        EMBED: Front(embedding.parse_batch, embedding.render),
+    },
+    backs={
+        Operation.CHAT: Back(GENERATE, sending.build, understanding.parse, GenerateReader),
+        Operation.COUNT: Back(COUNT, counting.build, counting.parse_answer),
+        Operation.EMBED: Back(EMBED, embedding.build, embedding.parse_answer),
+    },
 )
