@@ -12,61 +12,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from relay.errors import RelayError, RequestTimeout
 from relay.exchange import ClientRequest
-from relay.runtime.wheel import Deadline
 from relay.web.body import LINGER, BodyReceiver, Received
 from relay.web.engine.intake import Intake
-from relay.web.engine.known import Known
-from relay.web.engine.line import Line
+from relay.web.engine.known import Awaited, Known
 from relay.web.engine.refusal import BadHead
 from relay.web.engine.request import EngineRequest
 from relay.web.engine.sink import EngineSink
-from relay.web.engine.states import ANSWER, BODY, HEAD, IDLE, LINGERING, Transport
+from relay.web.engine.states import ANSWER, BODY, HEAD, IDLE, Transport
+from relay.web.engine.turns import AHEAD, Turns
 from relay.wire.familiar import outline
 from relay.wire.http import HeadError, RequestHead, find_head_end, parse_request_head
 
 if TYPE_CHECKING:
     from relay.web.site import EngineSite
 
-IDLE_TIMEOUT = 60.0
-"""Seconds for which a connection may rest between two requests."""
-
 SHORT_LINGER = 1.0
 """The same as `LINGER` for a client that was too slow already."""
-
-AHEAD = 64 * 1024
-"""Bytes behind a request that are kept while it is answered; beyond them reading pauses.
-
-Up to there a client that leaves is noticed at once.
-"""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @implementer(IProtocol)
-class EngineChannel(Line):
+class EngineChannel(Turns):
     """The requests of one client connection, one after the other.
 
     Args:
         site: as for `Line`.
     """
 
-    __slots__ = ("_ahead", "_intake", "_known", "_loopback", "_request", "_rest", "_serving")
+    __slots__ = ("_awaited", "_intake", "_known", "_loopback")
 
     def __init__(self, site: EngineSite) -> None:
         super().__init__(site)
-        self._request: EngineRequest | None = None
         self._intake: Intake | None = None
-        self._ahead: bytearray | None = None  # a part of a head, or what came behind a request
+        self._awaited: Awaited | None = None  # a known request whose body is not here yet
         self._known: Known | None = None  # the head that came last, if it was plain
         self._loopback = False  # whether the client is on this machine
-        self._serving = False  # whether `dataReceived` is at work further up the stack
-        self._rest: Deadline | None = None  # of the time between two requests
 
     # ── life ──────────────────────────────────────────────────────────────────────────
 
@@ -80,10 +69,7 @@ class EngineChannel(Line):
 
     def connectionLost(self, reason: Failure) -> None:
         """The client has left, or relay has."""
-        if self._rest is not None:
-            self._rest.cancel()
-            self._rest = None
-        self._ahead = None
+        self._stop_resting()
         self._abandon()
         request, self._request = self._request, None
         if request is not None:
@@ -93,12 +79,6 @@ class EngineChannel(Line):
 
     def stopProducing(self) -> None:
         """The transport is lost; `connectionLost` tells the rest."""
-
-    def retire(self) -> None:
-        """Serve no further request; close at once if nothing of one is here."""
-        self.keep = False
-        if self._state is IDLE:
-            self.close()
 
     # ── bytes ─────────────────────────────────────────────────────────────────────────
 
@@ -119,14 +99,6 @@ class EngineChannel(Line):
             else:
                 break
         self._serving = False
-
-    def _keep_for_later(self, data: bytes) -> None:
-        """The next request waits until this one is answered."""
-        if self._ahead is None:
-            self._ahead = bytearray()
-        self._ahead += data
-        if len(self._ahead) > AHEAD and not self._paused:
-            self._pause()
 
     # ── heads ─────────────────────────────────────────────────────────────────────────
 
@@ -237,26 +209,34 @@ class EngineChannel(Line):
             return None  # and be refused as others are
         if self._deadline is not None:
             self._stop_deadline()
-        arrived, name = site.clock.seconds(), known.name(changed, site.door.ids)
+        asked = known.request(changed, site.door.ids, self.peer, site.clock.seconds(), key)
         rest = data[end:]
-        if length > len(rest):
+        if length <= len(rest):
+            self._move(ANSWER)
+            self._hand_on(known, asked, rest[:length])
+            return rest[length:]
+        if length > AHEAD:
             request = self._request = EngineRequest(self, known.familiar.head)
-            request.resemble(known, name, changed, arrived)
-            request.key = key
+            request.resemble(known, asked)
             return self._begin_body(request, length, "", rest)
-        self._move(ANSWER)
-        sink = EngineSink(self, name, known)
-        asked = known.request(name, changed, rest[:length], self.peer, arrived, key)
+        self._move(BODY)
+        self._awaited = Awaited(known, asked, length, rest)
+        self._deadline = site.wheel.arm(site.connections.timeouts.request_body, self._body_overdue)
+        return b""
+
+    def _hand_on(self, known: Known, bodiless: ClientRequest, body: bytes) -> None:
+        """Let the gateway answer a known request."""
+        asked = replace(bodiless, body=body)
+        sink = EngineSink(self, asked.id, known)
         try:
-            resource.gateway.exchange(asked, sink).addErrback(self._not_served, known, asked, sink)
+            known.resource.gateway.exchange(asked, sink).addErrback(self._not_served, known, asked, sink)
         except Exception:
             self._not_served(Failure(), known, asked, sink)
-        return rest[length:]
 
     def _not_served(self, reason: Failure, known: Known, asked: ClientRequest, sink: EngineSink) -> None:
         """The gateway leaves it to the door to answer a known request."""
         request = EngineRequest(self, known.familiar.head)
-        request.resemble(known, asked.id, (), asked.received)
+        request.resemble(known, asked)
         request.settled = True
         request.startedWriting = int(sink.started)
         if self._pace is sink:
@@ -294,6 +274,9 @@ class EngineChannel(Line):
 
     def _take_body(self, data: bytes) -> bytes:
         """Take a piece of a body; what is behind its end is returned."""
+        awaited = self._awaited
+        if awaited is not None:
+            return self._take_awaited(awaited, data)
         intake, request = self._intake, self._request
         if intake is None or request is None:
             return b""
@@ -309,6 +292,17 @@ class EngineChannel(Line):
         intake.finish().addCallback(self._stored, request).addErrback(self._not_stored, request)
         return rest
 
+    def _take_awaited(self, awaited: Awaited, data: bytes) -> bytes:
+        """The same for a known request."""
+        rest = awaited.feed(data)
+        if rest is None:
+            return b""
+        self._awaited = None
+        self._stop_deadline()
+        self._move(ANSWER)
+        self._hand_on(awaited.known, awaited.asked, bytes(awaited.body))
+        return rest
+
     def _stored(self, received: Received, request: EngineRequest) -> None:
         self._intake = None
         request.received = received
@@ -320,6 +314,7 @@ class EngineChannel(Line):
 
     def _abandon(self) -> None:
         """Drop a body that nobody wants any more."""
+        self._awaited = None
         if self._intake is not None:
             self._intake.abandon()
             self._intake = None
@@ -332,6 +327,10 @@ class EngineChannel(Line):
 
     def _refuse(self, error: RelayError, linger: float = LINGER) -> None:
         """Answer a request although it is not complete; it is the last."""
+        awaited = self._awaited
+        if awaited is not None:
+            self._request = EngineRequest(self, awaited.known.familiar.head)
+            self._request.resemble(awaited.known, awaited.asked)
         self._linger(linger)
         if self._request is not None:
             self.site.door.refuse(self._request, error)
@@ -345,55 +344,10 @@ class EngineChannel(Line):
     def _linger(self, seconds: float) -> None:
         """From now on drop what comes, for so long."""
         self._abandon()
-        self._ahead = None
         super()._linger(seconds)
 
     def _linger_over(self) -> None:
         """The client had its time. An answer that is still being made closes after itself."""
         self._deadline = None
         if self._request is None:
-            self.close()
-
-    # ── answers ───────────────────────────────────────────────────────────────────────
-
-    def answered(self) -> None:
-        """The whole answer is written: go on to the next request when it is sent, too."""
-        self._request = self._pace = None
-        if self._state is LINGERING:
-            self._say_goodbye()
-        elif self._state is ANSWER and not self.is_full:
-            self._next()
-
-    def _emptied(self) -> None:
-        """The client has taken all of an answer that had ended before."""
-        if self._state is ANSWER and self._request is None:
-            self._next()
-
-    def _next(self) -> None:
-        """Wait for the next request, which may be here already."""
-        if not self.keep:
-            self._part()
-            return
-        self._move(IDLE)
-        rest = self._rest
-        if rest is not None:
-            rest.touch()
-        else:
-            self._rest = self.site.wheel.arm(IDLE_TIMEOUT, self._rested)
-        if self._ahead is not None and not self._serving:
-            data, self._ahead = bytes(self._ahead), None
-            self._resume()
-            self.dataReceived(data)
-
-    def _part(self) -> None:
-        """The last answer is sent. A client that has sent more than was asked for is given time to read it."""
-        if self._ahead is None:
-            self.close()
-        else:
-            self._linger(LINGER)
-            self._say_goodbye()
-
-    def _rested(self) -> None:
-        self._rest = None
-        if self._state is IDLE:
             self.close()

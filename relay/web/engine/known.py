@@ -61,20 +61,51 @@ class Known:
         self.method, self.version = request.method, request.version
         self.greeting, self.fixed = request.greeting, request.fixed
 
-    def name(self, changed: Headers, ids: Ids) -> str:
-        """The request's id: the client's own, if it is among the fields that change, or a new one."""
-        return ids.accept(dict(changed).get(b"x-request-id")) if changed else ids.new()
+    def request(self, changed: Headers, ids: Ids, client: str, received: float, key: KeyInfo | None) -> ClientRequest:
+        """What such a request asks of the gateway, without its body.
 
-    def headers(self, changed: Headers) -> Headers:
-        """All fields of a request, but for its ``Content-Length``."""
-        return (*self.familiar.fields, *changed) if changed else self.familiar.fields
+        Args:
+            changed: the fields that change.
+            ids: makes its id if the client does not.
+            client: see `ClientRequest`, like the following ones.
+            received: see there.
+            key: see there.
+        """
+        if not changed:
+            return replace(self.template, id=ids.new(), client=client, received=received, key=key)
+        name, headers = ids.accept(dict(changed).get(b"x-request-id")), (*self.familiar.fields, *changed)
+        return replace(self.template, id=name, headers=headers, client=client, received=received, key=key)
 
-    def request(
-        self, name: str, changed: Headers, body: bytes, client: str, received: float, key: KeyInfo | None
-    ) -> ClientRequest:
-        """What such a request asks of the gateway; see `ClientRequest` for the arguments."""
-        headers = self.headers(changed)
-        return replace(self.template, id=name, headers=headers, body=body, client=client, received=received, key=key)
+
+class Awaited:
+    """A known request with a small body that is not here yet.
+
+    Args:
+        known: its head.
+        asked: what it asks, without its body.
+        length: bytes of the body.
+        begun: those that are here.
+
+    Attributes:
+        known: see there.
+        asked: see there.
+        body: what is here.
+    """
+
+    __slots__ = ("_left", "asked", "body", "known")
+
+    def __init__(self, known: Known, asked: ClientRequest, length: int, begun: bytes) -> None:
+        self.known = known
+        self.asked = asked
+        self.body = bytearray(begun)
+        self._left = length - len(begun)
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take bytes; what is behind the body is returned, None while it is not complete."""
+        left = self._left
+        self.body += data[:left]
+        self._left = left - len(data)
+        return data[left:] if self._left <= 0 else None
 
 
 class KnownHeads:

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import parse_qs
 from twisted.web.http_headers import Headers as TwistedHeaders
 
-from relay.exchange import Headers
+from relay.exchange import ClientRequest, Headers
 from relay.interfaces import ISink
 from relay.policy.credentials import KEY_FIELDS, client_credential
 from relay.secret import Secret
@@ -113,11 +113,10 @@ class EngineRequest(RelayRequest):
         self._ordinary: OrdinaryChannel | None = None
         self._waiting: list[Deferred[None]] | None = None
 
-    def resemble(self, known: Known, name: str, changed: Headers, arrived: float) -> None:
-        """Take over how an earlier request with the same head was admitted."""
-        self.id, self.arrived = name, arrived
-        self.headers = known.headers(changed)
-        self.content_type, self.credential = known.template.content_type, known.template.credential
+    def resemble(self, known: Known, asked: ClientRequest) -> None:
+        """Be a request that was admitted because its head was known."""
+        self.id, self.arrived, self.headers = asked.id, asked.received, asked.headers
+        self.content_type, self.credential, self.key = asked.content_type, asked.credential, asked.key
         self.resource = self.guarded = known.resource
         self.greeting, self.fixed = known.greeting, known.fixed
 

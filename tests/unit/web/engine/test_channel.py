@@ -20,8 +20,9 @@ from relay.outcome import Outcome
 from relay.spool.disk import Disk
 from relay.spool.writer import MEMORY, QUEUE
 from relay.web.body import LINGER
-from relay.web.engine.channel import AHEAD, SHORT_LINGER, EngineChannel
+from relay.web.engine.channel import SHORT_LINGER, EngineChannel
 from relay.web.engine.states import CLOSING, IDLE, LOST, MOVES, State
+from relay.web.engine.turns import AHEAD
 from tests.unit.values import make_snapshot
 from tests.unit.web import test_channel
 from tests.unit.web.client import Connection, Reply, SiteUnderTest, parse, raw
