@@ -211,7 +211,7 @@ class Tool(msgspec.Struct, frozen=True):
             the provider runs itself.
         origin: for provider-run tools and formats of custom tools: the dialect of ``native``.
         native: the declaration as that dialect gave it, JSON text, or b"".
-        namespace: the group that it was declared in, or "".
+        namespace: the group that it was declared in, or ""; ``name`` is unique among the tools all the same.
     """
 
     name: str

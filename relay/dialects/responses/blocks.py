@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from relay.chat import Citation, Refusal, Seal, Text, Thinking
 from relay.dialects.carry import wrap
-from relay.dialects.responses.encoding import dumped, quoted
+from relay.dialects.quoting import encode, quoted
 from relay.dialects.responses.parts import ORIGIN
 
 Emit = Callable[[bytes, bytes], None]
@@ -248,7 +248,7 @@ def annotation(citation: Citation) -> bytes:
         return citation.native
     if citation.url:
         start = citation.start or 0
-        return dumped(
+        return encode(
             {
                 "type": "url_citation",
                 "url": citation.url,
@@ -258,5 +258,5 @@ def annotation(citation: Citation) -> bytes:
             }
         )
     if citation.title:
-        return dumped({"type": "file_citation", "file_id": "", "filename": citation.title, "index": citation.end or 0})
+        return encode({"type": "file_citation", "file_id": "", "filename": citation.title, "index": citation.end or 0})
     return b""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from relay.chat import ToolCall
 from relay.dialects.carry import tag
 from relay.dialects.lenient import load
+from relay.dialects.quoting import quoted
 from relay.dialects.responses.blocks import Emit, Growth, Item
-from relay.dialects.responses.encoding import quoted
 from relay.dialects.responses.names import own
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from relay.dialects.lenient import load, mapping, text
-from relay.dialects.responses.encoding import dumped
+from relay.dialects.quoting import encode
 
 
 class StreamEvent(msgspec.Struct):
@@ -62,7 +62,7 @@ def _loose(body: Mapping[str, object]) -> StreamEvent:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def raw(name: str) -> Raw:
-        return Raw(dumped(body[name])) if body.get(name) is not None else Raw()
+        return Raw(encode(body[name])) if body.get(name) is not None else Raw()
 
     return StreamEvent(
         type=text(body.get("type")),

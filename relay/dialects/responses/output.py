@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from relay.chat import Citation, Media, Seal, ToolCall
 from relay.dialects.carry import made_id, unwrap
 from relay.dialects.lenient import mapping, sequence, text
-from relay.dialects.responses.encoding import dumped
+from relay.dialects.quoting import encode
 from relay.dialects.responses.names import flat
 from relay.dialects.responses.parts import ORIGIN, read_annotation
 
@@ -30,13 +30,13 @@ def opening_call(item: Mapping[str, object]) -> ToolCall:
 
 def citations(part: Mapping[str, object]) -> list[Citation]:
     """The sources that a text part names."""
-    return [read_annotation(dumped(item)) for item in sequence(part.get("annotations")) if isinstance(item, dict)]
+    return [read_annotation(encode(item)) for item in sequence(part.get("annotations")) if isinstance(item, dict)]
 
 
 def logprobs_of(tokens: object) -> bytes:
     """Log probabilities in the form of OpenAI's Chat dialect, b"" if there are none."""
     found = sequence(tokens)
-    return dumped({"content": found}) if found else b""
+    return encode({"content": found}) if found else b""
 
 
 def seal_of(item: Mapping[str, object]) -> Seal | None:

@@ -16,7 +16,7 @@ from relay.chat import Finish, Native, Part, Refusal, Text, Thinking
 from relay.dialects.base import Frame
 from relay.dialects.faults import describe
 from relay.dialects.lenient import load, mapping, sequence, text
-from relay.dialects.responses.encoding import dumped
+from relay.dialects.quoting import encode
 from relay.dialects.responses.frames import StreamEvent, opened, read_delta, read_event
 from relay.dialects.responses.output import (
     citations,
@@ -340,7 +340,7 @@ class ResponsesReader:
         elif item.kind == "reasoning":
             self._reasoning_done(item, body)
         elif kind and not item.blocks:
-            self._open(item, 0, media_of(body) or Native("responses", kind, dumped(body)))
+            self._open(item, 0, media_of(body) or Native("responses", kind, encode(body)))
         self._close(item)
 
     def _parts(self, item: Item, body: Mapping[str, object]) -> list[tuple[int, Mapping[str, object]]]:
@@ -376,7 +376,7 @@ class ResponsesReader:
         if seal is not None:
             self._events.append(Sealed(block.number, seal))
 
-    def _close(self, item: _Item) -> None:
+    def _close(self, item: Item) -> None:
         for block in item.blocks.values():
             self._close_block(block)
         item.blocks = {}

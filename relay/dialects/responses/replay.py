@@ -197,7 +197,7 @@ class Replay:
     def _marked(self, part: Part) -> None:
         """Note a cache marker: this provider caches by itself, and only its newest models take markers."""
         if getattr(part, "cache", None) is not None:
-            self._lose("cache_control")
+            self.lost.append("cache_control")
 
 
 def _said(part: Text | Refusal) -> dict[str, str]:

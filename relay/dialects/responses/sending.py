@@ -81,7 +81,7 @@ def _tools(
 ) -> None:
     choice, tools = request.tool_choice, request.tools
     if any(tool.cache is not None for tool in tools):
-        lost.append("tools[].cache_control")
+        lost.append("cache_control")
     if choice is not None and choice.mode == "named" and Quirk.NO_NAMED_TOOL in target.quirks:
         tools = tuple(tool for tool in tools if tool.name in choice.names) or tools
         choice = ToolChoice("required")

@@ -19,9 +19,9 @@ from relay.dialects.assembly import merged
 from relay.dialects.carry import made_id
 from relay.dialects.codec import Asked
 from relay.dialects.lenient import load, mapping, sequence, text
+from relay.dialects.quoting import encode, quoted
 from relay.dialects.responses.blocks import Item, MessageItem, TextBlock, ThinkingBlock
 from relay.dialects.responses.calls import CallBlock
-from relay.dialects.responses.encoding import dumped, quoted
 from relay.dialects.responses.envelope import response, status_of
 from relay.dialects.responses.errors import error_event
 from relay.dialects.responses.parts import ORIGIN
@@ -338,7 +338,7 @@ def _tokens(event: Event | None) -> bytes:
     if type(event) is not Probable or event.choice:
         return b""
     content = sequence(mapping(load(event.logprobs)).get("content"))
-    return dumped(content)[1:-1] if content else b""
+    return encode(content)[1:-1] if content else b""
 
 
 def _image(media: Media, identity: str) -> bytes:
