@@ -43,7 +43,7 @@ _PLAIN: Mapping[str, str] = {
 
 _OWN = frozenset(
     {
-        *("safetySettings", "cachedContent", "toolConfig.retrievalConfig"),
+        *("safetySettings", "cachedContent", "toolConfig.retrievalConfig", "toolConfig.functionCallingConfig.mode"),
         *("generationConfig.speechConfig", "generationConfig.imageConfig", "generationConfig.mediaResolution"),
     }
 )

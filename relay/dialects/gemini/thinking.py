@@ -19,6 +19,11 @@ _MODEL = re.compile(r"(?:.*/)?gemini-(?:(\d+)(?:\.(\d+))?|(?=pro-latest|flash))-
 _NEWEST = (3, 99)
 """Taken for names without a number, such as ``gemini-flash-latest``."""
 
+_UNKNOWN = (2, 0)
+"""Taken for tuned models and aliases: JSON Schema, and nothing said of thinking."""
+
+_OLD = (0, 0)
+_GEMMA = re.compile(r"(?:^|/)gemma", re.IGNORECASE)
 _LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 _STEPS: tuple[tuple[int, str], ...] = ((512, "minimal"), (4096, "low"), (16384, "medium"), (32768, "high"))
 """Most tokens to think → the level for them."""
@@ -38,7 +43,7 @@ class Family(msgspec.Struct, frozen=True):
     """What a model's name says of it.
 
     Attributes:
-        version: (major, minor); (0, 0) for what is no Gemini model.
+        version: (major, minor); `_UNKNOWN` for a name that does not tell, `_OLD` for Gemma.
         tier: what follows the version: ``pro``, ``flash``, ``flash-lite``, ``hydrogen`` …
     """
 
@@ -74,7 +79,7 @@ def family(model: str) -> Family:
     """Read a model's name, with or without what stands before it in a path."""
     match = _MODEL.fullmatch(model)
     if match is None:
-        return Family((0, 0), "")
+        return Family(_OLD if _GEMMA.search(model) else _UNKNOWN, "")
     version = (int(match[1]), int(match[2] or 0)) if match[1] else _NEWEST
     return Family(version, match[3].lower())
 

@@ -53,6 +53,7 @@ class Toolbox:
         self.carried = frozenset({"parallel"} if request.parallel is not False else ())
         self._vertex = Quirk.VERTEX in target.quirks
         self._model = model
+        self._chosen = request.tool_choice is not None
         self._choice = request.tool_choice or ToolChoice("auto")
         self._called_choice = request.names.get("tool_choice", "tool_choice")
         self._answer: dict[str, Any] | None = None
@@ -167,4 +168,6 @@ class Toolbox:
             return {"mode": "ANY", "allowedFunctionNames": allowed} if allowed else {"mode": "ANY"}
         if self._answer is not None:
             return {"mode": "ANY"}
-        return {"mode": "VALIDATED"} if self._strict else {}
+        if self._strict:
+            return {"mode": "VALIDATED"}
+        return {"mode": "AUTO"} if self._chosen else {}
