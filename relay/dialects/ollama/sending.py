@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from relay.chat import ChatRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from relay.dialects.codec import Built, Target
+from relay.dialects.lenient import load, mapping
 from relay.dialects.losses import dropped
 from relay.dialects.ollama.speaking import Speech
 from relay.errors import InvalidRequest
@@ -154,9 +155,10 @@ def _function(tool: Tool) -> dict[str, Any]:
 
 def _schema(parameters: bytes) -> bytes:
     """The parameters' schema; both ``type`` and ``properties`` must be there."""
-    if not parameters:
+    schema = mapping(load(parameters)) if parameters else {}
+    if not schema:
         return _NO_PARAMETERS
-    schema = msgspec.json.decode(parameters, type=dict[str, Raw])
     if "type" in schema and "properties" in schema:
         return parameters
-    return msgspec.json.encode({"type": Raw(b'"object"'), "properties": Raw(b"{}"), **schema})
+    own = msgspec.json.decode(parameters, type=dict[str, Raw])
+    return msgspec.json.encode({"type": Raw(b'"object"'), "properties": Raw(b"{}"), **own})

@@ -1,0 +1,1 @@
+"""The dialect ``cohere``: chat, embed and rerank of Cohere's API, version 2."""
