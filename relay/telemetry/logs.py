@@ -134,8 +134,11 @@ class ExchangeLog:
     attempt_ended = staticmethod(of_no_interest)
 
     def exchange_settled(self, record: ExchangeRecord) -> None:
-        """Write the line."""
-        self._output.append(self._render(self._masked(record)))
+        """Have the line written."""
+        self._output.append(self._line, record)
+
+    def _line(self, record: ExchangeRecord) -> bytes:
+        return self._render(self._masked(record))
 
     def _masked(self, record: ExchangeRecord) -> ExchangeRecord:
         """The record without known secrets, which clients and providers can put into a few fields only."""

@@ -40,14 +40,14 @@ class LogOutputTests(SynchronousTestCase):
         """An output into memory, running."""
         self.clock = Clock()
         self.stream = BytesIO()
-        self.output = LogOutput(self.stream, self.clock, limit=100)
+        self.output = LogOutput(self.stream, self.clock, limit=10)
         self.output.startService()
         self.addCleanup(self.output.stopService)
 
     def test_linesWaitASecond(self) -> None:
         """Appended lines are written together, at the latest after a second."""
-        self.output.append(b"one\n")
-        self.output.append(b"two\n")
+        self.output.append(bytes, b"one\n")
+        self.output.append(bytes, b"two\n")
         self.clock.advance(0.9)
         self.assertEqual(self.stream.getvalue(), b"")
         self.clock.advance(0.1)
@@ -56,28 +56,54 @@ class LogOutputTests(SynchronousTestCase):
     def test_whatWaitsIsBounded(self) -> None:
         """No more than the limit waits, however much is logged in a second."""
         for _ in range(30):
-            self.output.append(b"0123456789\n")
-        self.assertGreater(len(self.stream.getvalue()), 330 - 100)
+            self.output.append(bytes, b"0123456789\n")
+        self.assertGreater(len(self.stream.getvalue().splitlines()), 30 - 10)
+
+    def test_aLineThatCannotBeMade(self) -> None:
+        """It is told of and counted, and keeps no other line back."""
+
+        def fail(_: int) -> bytes:
+            raise ValueError("bad")
+
+        self.output.append(bytes, b"one\n")
+        self.output.append(fail, 1)
+        self.output.append(bytes, b"two\n")
+        self.output.flush()
+        self.assertEqual((self.stream.getvalue(), self.output.lost), (b"one\ntwo\n", 1))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_madeWhenWritten(self) -> None:
+        """A line that waits is made when it is written."""
+        made: list[int] = []
+
+        def make(number: int) -> bytes:
+            made.append(number)
+            return b"%d\n" % number
+
+        self.output.append(make, 1)
+        self.assertEqual(made, [])
+        self.output.write(b"two\n")
+        self.assertEqual((made, self.stream.getvalue()), ([1], b"1\ntwo\n"))
 
     def test_writingKeepsTheOrder(self) -> None:
         """A line that cannot wait goes out at once, after those before it."""
-        self.output.append(b"one\n")
+        self.output.append(bytes, b"one\n")
         self.output.write(b"two\n")
         self.assertEqual(self.stream.getvalue(), b"one\ntwo\n")
 
     def test_stopWritesWhatWaits(self) -> None:
         """Nothing is lost at the end, and afterwards nothing waits."""
-        self.output.append(b"one\n")
+        self.output.append(bytes, b"one\n")
         self.output.stopService()
         self.assertEqual(self.stream.getvalue(), b"one\n")
-        self.output.append(b"two\n")
+        self.output.append(bytes, b"two\n")
         self.assertEqual(self.stream.getvalue(), b"one\ntwo\n")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_beforeStartNothingWaits(self) -> None:
         """Lines of the start-up are seen although the service does not run yet."""
         stream = BytesIO()
-        LogOutput(stream, self.clock).append(b"early\n")
+        LogOutput(stream, self.clock).append(bytes, b"early\n")
         self.assertEqual(stream.getvalue(), b"early\n")
 
     def test_fullDisk(self) -> None:
@@ -117,7 +143,7 @@ class LogOutputTests(SynchronousTestCase):
 
     def test_streamsDoNotRotate(self) -> None:
         """Rotating standard output only writes what waits."""
-        self.output.append(b"one\n")
+        self.output.append(bytes, b"one\n")
         self.output.rotate()
         self.assertEqual(self.stream.getvalue(), b"one\n")
 
@@ -192,7 +218,7 @@ class OpenLogTests(SynchronousTestCase):
         path = self.folder / "relay.log"
         output = self.open(str(path), nodaemon=True)
         output.startService()
-        output.append(b"old\n")
+        output.append(bytes, b"old\n")
         output.rotate()
         output.write(b"new\n")
         output.stopService()
