@@ -20,6 +20,7 @@ from relay.dialects.carry import made_id
 from relay.dialects.codec import Target
 from relay.dialects.faults import describe
 from relay.dialects.gemini.grounding import citations, probabilities
+from relay.dialects.gemini.naming import FREE_TEXT, free_text
 from relay.dialects.gemini.parts import NAME, OUTPUT_TOOL, dump, finish, kind_of, plain_base64
 from relay.dialects.gemini.pieces import Arguments
 from relay.dialects.gemini.tokens import read_usage
@@ -89,7 +90,7 @@ _NOTHING: Mapping[str, object] = {}
 class _Choice:
     """What is known of one candidate."""
 
-    __slots__ = ("ascii", "block", "called", "calls", "cited", "finish", "kind", "pending", "pieces", "texts")
+    __slots__ = ("ascii", "block", "called", "calls", "cited", "custom", "finish", "kind", "pending", "pieces", "texts")
 
     def __init__(self) -> None:
         self.block = -1  # the open block, -1 for none
@@ -98,6 +99,7 @@ class _Choice:
         self.ascii = True  # whether the text so far counts the same in bytes and characters
         self.calls = 0  # function calls so far, also those that are answers in disguise
         self.called = False  # whether functions were called
+        self.custom = False  # whether the open call takes free text
         self.finish: object = None  # the reason, in Gemini's word or number
         self.cited: set[Citation] = set()
         self.pieces: Arguments | None = None  # of the call that is open
@@ -274,7 +276,9 @@ class GenerateReader:
                 self._open(events, choice, index, Text(""))
             else:
                 choice.called = True
-                self._open(events, choice, index, ToolCall(ident, name, ""))
+                choice.custom = name.startswith(FREE_TEXT)
+                bare = name.removeprefix(FREE_TEXT)
+                self._open(events, choice, index, ToolCall(ident, bare, "", custom=choice.custom))
         choice.pieces.take(call.get("partialArgs"))
         if signature and choice.pending is None and choice.kind is ToolCall:
             choice.pending = Seal(NAME, signature)
@@ -294,8 +298,10 @@ class GenerateReader:
         if choice.block < 0:
             return
         if choice.pieces is not None:
-            arguments = dump(choice.pieces.value).decode()
-            events.append(Grew(choice.block, arguments, index))
+            free = choice.custom and choice.kind is ToolCall
+            words = free_text(choice.pieces.value) if free else dump(choice.pieces.value).decode()
+            if words:
+                events.append(Grew(choice.block, words, index))
             if choice.pending is not None:
                 events.append(Sealed(choice.block, choice.pending))
             choice.pieces = choice.pending = None

@@ -92,7 +92,7 @@ def build(request: ChatRequest, target: Target) -> Built:
         _place(fields, place.split("."), msgspec.Raw(request.extra[place]))
     told = [name for name in losses.dropped(request, _CARRIED | toolbox.carried) if name not in own]
     dropped = dict.fromkeys([*told, *lost.names, *toolbox.lost, *conversation.lost])
-    return Built(fields=fields, dropped=tuple(dropped), tool_names=toolbox.originals)
+    return Built(fields=fields, dropped=tuple(dropped), tool_names=toolbox.names.changed)
 
 
 class _Lost:

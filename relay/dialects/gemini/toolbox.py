@@ -6,24 +6,19 @@ https://ai.google.dev/gemini-api/docs/tool-combination (read 2026-11).
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from relay.chat import ChatRequest, Tool, ToolChoice
-from relay.dialects.carry import made_id
 from relay.dialects.codec import Target
+from relay.dialects.gemini.naming import Names
 from relay.dialects.gemini.parts import NAME, OUTPUT_TOOL
 from relay.dialects.gemini.schema import declared, says_nothing, subset
 from relay.dialects.gemini.thinking import Family
 from relay.dialects.lenient import load, mapping
 from relay.provider import Quirk
 
-_TAKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
-_OTHER = re.compile(r"[^A-Za-z0-9_.:-]")
-_LONGEST = 64
-_HASH = 8
 _BUILT_IN = {"web_search": "googleSearch", "code_execution": "codeExecution", "web_fetch": "urlContext"}
 """The hub's kinds of tools that Google runs as well."""
 
@@ -40,15 +35,13 @@ class Toolbox:
 
     Attributes:
         functions: whether there are functions that may be called.
-        names: the client's name of a function → the one sent, where they differ.
-        originals: the name sent → the client's, where they differ.
+        names: what the functions are called on the way.
         carried: hub fields that are carried only because of what is in them.
         lost: what could not be carried, in order.
     """
 
     def __init__(self, request: ChatRequest, target: Target, model: Family) -> None:
-        self.names: dict[str, str] = {}
-        self.originals: dict[str, str] = {}
+        self.names = Names(request.tools)
         self.lost: list[str] = []
         self.carried = frozenset({"parallel"} if request.parallel is not False else ())
         self._vertex = Quirk.VERTEX in target.quirks
@@ -64,7 +57,6 @@ class Toolbox:
         self._strict = any(tool.strict for tool in self._functions) and model.version >= (2, 5)
         for tool in request.tools:
             if tool.kind in ("function", "custom"):
-                self._name(tool)
                 self._tell(tool)
         self._hosted = self._built_in([tool for tool in allowed if tool.kind not in ("function", "custom")])
         self.functions = bool(self._functions) and self._choice.mode != "none"
@@ -93,26 +85,6 @@ class Toolbox:
             config["includeServerSideToolInvocations"] = True
         if config:
             fields["toolConfig"] = config
-
-    # ── names ────────────────────────────────────────────────────────────────────────
-
-    def _name(self, tool: Tool) -> None:
-        """Choose the name that is sent: letters that Gemini takes, no longer than it takes, each once."""
-        full = f"{tool.namespace}__{tool.name}" if tool.namespace else tool.name
-        name = full
-        if not _TAKEN.fullmatch(name) or self.originals.get(name, tool.name) != tool.name:
-            name = _OTHER.sub("_", full)
-            name = name if name[:1].isalpha() or name[:1] == "_" else f"_{name}"
-            if len(name) > _LONGEST or name in self.originals or name != full:
-                name = name[: _LONGEST - _HASH - 1] + made_id("_", full, length=_HASH)
-        if tool.namespace:
-            self.names[f"{tool.namespace}\x1f{tool.name}"] = name
-        if name != tool.name:
-            self.names.setdefault(tool.name, name)
-            self.originals[name] = tool.name
-
-    def _sent(self, tool: Tool) -> str:
-        return self.names.get(f"{tool.namespace}\x1f{tool.name}") or self.names.get(tool.name, tool.name)
 
     # ── declarations ─────────────────────────────────────────────────────────────────
 
@@ -155,6 +127,9 @@ class Toolbox:
             else:
                 self.lost.append(f"tools[].{tool.name or tool.kind}")
         return out
+
+    def _sent(self, tool: Tool) -> str:
+        return self.names.sent(tool.name, tool.namespace, custom=tool.kind == "custom")
 
     # ── choice ───────────────────────────────────────────────────────────────────────
 

@@ -16,6 +16,7 @@ import msgspec
 
 from relay.chat import Media, Message, Native, Part, Refusal, Seal, Text, Thinking, ToolCall, ToolResult
 from relay.dialects.codec import Target
+from relay.dialects.gemini.naming import Names
 from relay.dialects.gemini.parts import NAME, is_youtube, mime_of
 from relay.dialects.gemini.thinking import Family
 from relay.dialects.lenient import load
@@ -36,13 +37,13 @@ class Turns:
     Args:
         target: where it goes.
         model: what the model's name says.
-        names: the client's name of a function → the one that is sent.
+        names: what functions are called on the way.
 
     Attributes:
         lost: what could not be carried, by the caller's words, in order.
     """
 
-    def __init__(self, target: Target, model: Family, names: dict[str, str]) -> None:
+    def __init__(self, target: Target, model: Family, names: Names) -> None:
         self.lost: list[str] = []
         self._vertex = Quirk.VERTEX in target.quirks
         self._model = model
@@ -118,7 +119,7 @@ class Turns:
         return []
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
-        name = self._names.get(f"{call.namespace}\x1f{call.name}") or self._names.get(call.name, call.name)
+        name = self._names.sent(call.name, call.namespace, custom=call.custom)
         self._calls[call.id] = name
         ident = {} if self._vertex else {"id": call.id}
         return _signed({"functionCall": {**ident, "name": name, "args": arguments(call)}}, _own(call.seal))
@@ -168,7 +169,9 @@ class Turns:
         """The result, and behind it the media that it cannot hold."""
         if result.cache is not None:
             self.lost.append("cache_control")
-        name = self._calls.get(result.call) or self._names.get(result.name, result.name)
+        name = self._calls.get(result.call) or (
+            self._names.sent(result.name, custom=result.custom) if result.name else ""
+        )
         media = [part for part in result.content if isinstance(part, Media)]
         self.lost += [part.kind for part in result.content if isinstance(part, Native)]
         if not name:  # history was trimmed: the call is gone, and Gemini takes no result without one
