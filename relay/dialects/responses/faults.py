@@ -21,8 +21,10 @@ def at(path: str) -> Iterator[None]:
 
 
 def _joined(path: str, where: str) -> str:
-    where = where.removesuffix("`")
-    return f".{path}{where}" if not where or where[0] in ".[" else f".{path}.{where}"
+    """The path with what lies below it; an index follows without a dot, a field with one."""
+    below = where.removesuffix("`").removeprefix(".")
+    dot = "." if below and not below.startswith("[") else ""
+    return f"{'' if path.startswith('[') else '.'}{path}{dot}{below}"
 
 
 def wrong(what: str, field: str = "") -> msgspec.ValidationError:

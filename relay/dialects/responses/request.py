@@ -111,7 +111,7 @@ def parse(data: bytes, call: Call) -> ChatRequest:
         body = _BODY.decode(data)
         fields = _FIELDS.decode(data)
         for name, what in _STATE.items():
-            if fields.get(name, b"null") != b"null":
+            if bytes(fields.get(name, b"null")) != b"null":
                 raise stateful(name, what)
         return _request(body, fields, call)
 
