@@ -155,7 +155,11 @@ class Attempt:
         elif self._is_opaque(head.media):
             self._stream(response, head.kept, Opaque(plan.upstream.deployment), events=False)
         else:
-            self._wait(response.read(LARGEST_ANSWER), self._whole)
+            body = response.at_hand(LARGEST_ANSWER)
+            if body is None:
+                self._wait(response.read(LARGEST_ANSWER), self._whole)
+            else:
+                self._whole(body)
 
     def _may_stream(self) -> bool:
         """Whether an event stream can be read here: a translated answer must have been asked for as one."""

@@ -6,7 +6,7 @@ everything that decides is a pure function in `policy` or `dialects`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -17,7 +17,16 @@ from twisted.python.failure import Failure
 from relay.attempt import Attempt, answer_alone
 from relay.errors import ClientGone, Draining, InternalError, RelayError, UpstreamError
 from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
-from relay.interfaces import IConfiguration, IKeyStore, ILimiter, IModelCatalog, IObserver, ISink, IUpstream
+from relay.interfaces import (
+    IConfiguration,
+    IKeyStore,
+    ILimiter,
+    IModelCatalog,
+    IObserver,
+    ISink,
+    IUpstream,
+    of_no_interest,
+)
 from relay.planning import Estimate, Planner
 from relay.running import RunningExchange
 from relay.secret import Redactor, Secret
@@ -59,9 +68,9 @@ class Gateway:
         self._upstream = upstream
         self._planner = Planner(keys, limiter, catalog)
         self._keys = keys
-        self._started = [observer.exchange_started for observer in observers]
-        self._attempted = [observer.attempt_ended for observer in observers]
-        self._settled = [observer.exchange_settled for observer in observers]
+        self._started = _interested(observer.exchange_started for observer in observers)
+        self._attempted = _interested(observer.attempt_ended for observer in observers)
+        self._settled = _interested(observer.exchange_settled for observer in observers)
         self._redaction = redaction
         self._clock = clock
         self._wall = wall
@@ -309,6 +318,10 @@ class _Serving:
             done.callback(None)
         else:
             done.errback(Failure(error))
+
+
+def _interested(tellers: Iterable[Callable[[_Fact], None]]) -> Sequence[Callable[[_Fact], None]]:
+    return tuple(tell for tell in tellers if tell is not of_no_interest)
 
 
 def _draining() -> Draining:

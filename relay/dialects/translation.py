@@ -19,6 +19,7 @@ from relay.events import Began, Counted, Ended, Erred, Event, Finished, Grew, Op
 from relay.exchange import Usage
 from relay.outcome import Stage
 from relay.secret import Redactor
+from relay.vectors import TokenCount
 
 FRAME_LIMIT = 16 * 1024 * 1024
 """Most bytes of one frame of a stream."""
@@ -52,7 +53,8 @@ class Translation:
         """
         answer = self.parse(body, deployment)
         finish = answer.choices[0].finish if isinstance(answer, Completion) and answer.choices else ""
-        return Whole(self.front.render(answer, self.asked), answer.usage, finish)
+        usage = Usage() if isinstance(answer, TokenCount) else answer.usage
+        return Whole(self.front.render(answer, self.asked), usage, finish)
 
     def parse(self, body: bytes, deployment: str) -> Any:
         """The hub's form of a whole answer.

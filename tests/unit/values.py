@@ -30,6 +30,7 @@ def make_endpoint(path: str, dialect: str | None = None, **settings: object) -> 
         "path": path,
         "origin": ORIGIN,
         "target": path,
+        "stream_target": ENDPOINTS[path].stream_path,
         "method": "POST",
         "headers": (),
         "dialect": dialect or ENDPOINTS[path].front,

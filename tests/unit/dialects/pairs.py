@@ -127,6 +127,8 @@ def requests(back: str) -> dict[str, ChatRequest]:
     }
 
 
+_MEDIA = frozenset({"image", "audio", "video", "document"})
+
 USAGE = Usage(input=12, output=7)
 
 
@@ -286,7 +288,8 @@ def meant(request: ChatRequest) -> Meant:
         if message.role in ("system", "developer"):
             system.append("".join(part.text for part in message.parts if isinstance(part, Text)))
         else:
-            turns.append((message.role, tuple(_facts(message))))
+            # Ollama keeps images apart from the text, so their places among the words do not count
+            turns.append((message.role, tuple(sorted(_facts(message), key=lambda fact: fact[0] in _MEDIA))))
     merged = [
         (role, tuple(itertools.chain.from_iterable(parts for _, parts in group)))
         for role, group in itertools.groupby(turns, key=lambda turn: turn[0])
@@ -309,7 +312,8 @@ def _facts(message: Message) -> Iterator[Any]:
             case ToolCall():
                 yield "call", part.name, msgspec.json.encode(msgspec.json.decode(part.arguments))
             case ToolResult():
-                yield "result", "".join(piece.text for piece in part.content if isinstance(piece, Text))
+                words = "".join(piece.text for piece in part.content if isinstance(piece, Text))
+                yield "result", words.removeprefix("Error: ")  # the mark of failure where there is no field for it
             case Media():
                 yield part.kind, part.data
 
