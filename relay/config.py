@@ -153,7 +153,7 @@ class Snapshot:
 
     def secrets(self) -> tuple[Secret, ...]:
         """Every credential in it, for the redactor."""
-        own = [p.auth.credential for p in self.providers.values() if p.auth.credential]
+        own = [secret for p in self.providers.values() for secret in p.auth.secrets()]
         own += [secret for p in self.providers.values() for secret in p.header_credentials()]
         own += [key.secret for key in self.client_keys]
         if self.default_key:

@@ -162,8 +162,14 @@ class IConfiguration(Interface):
 class ISigner(Interface):
     """Puts a credential into a request."""
 
-    def sign(request: UpstreamRequest, provider: Provider, credential: Secret) -> Deferred[UpstreamRequest]:
-        """Return the request with the credential in place (header, query or signature)."""
+    def sign(
+        request: UpstreamRequest, provider: Provider, credential: Secret | None
+    ) -> Deferred[UpstreamRequest] | UpstreamRequest:
+        """Return the request as it may be sent: signed, or with a token; at once where nothing is waited for.
+
+        What the answer must be masked for stands in its ``credential``. Requests of schemes that need
+        no signer come back as they are. Fails with `UpstreamError` only.
+        """
 
 
 class IUsageStore(Interface):

@@ -30,6 +30,42 @@ class AuthScheme(enum.Enum):
     GCP = "gcp"
 
 
+SIGNED_SCHEMES = frozenset({AuthScheme.SIGV4, AuthScheme.GCP})
+"""Schemes whose credential is not sent itself: each request is signed, or gets a token that is fetched with it."""
+
+
+@attrs.frozen
+class Signature:
+    """What AWS's Signature V4 needs beside the secret access key.
+
+    Attributes:
+        key_id: the access key's id.
+        token: session token of temporary credentials, or None.
+        region: region of the endpoint.
+        service: the service's signing name.
+    """
+
+    key_id: Secret
+    token: Secret | None
+    region: str
+    service: str
+
+
+@attrs.frozen
+class TokenSource:
+    """Where Google's access tokens come from.
+
+    Attributes:
+        url: the token endpoint, or the metadata server's address of a token.
+        email: the service account whose key, the provider's credential, proves who asks; "" at the metadata server.
+        key_id: id of that key, or "".
+    """
+
+    url: str
+    email: str = ""
+    key_id: str = ""
+
+
 @attrs.frozen
 class Auth:
     """A provider's credential and how it travels.
@@ -39,12 +75,23 @@ class Auth:
         credential: the provider's own key, or None when its source is not set.
         source: where the key comes from, for messages (``environment variable OPENAI_API_KEY``); "" if none is named.
         parameter: name of the query parameter for `AuthScheme.QUERY`.
+        signature: for `AuthScheme.SIGV4`, unless its credential is not set.
+        tokens: for `AuthScheme.GCP`.
     """
 
     scheme: AuthScheme
     credential: Secret | None = None
     source: str = ""
     parameter: str = "key"
+    signature: Signature | None = None
+    tokens: TokenSource | None = None
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret in it."""
+        found = [self.credential]
+        if self.signature is not None:
+            found += [self.signature.key_id, self.signature.token]
+        return tuple(secret for secret in found if secret)
 
 
 @attrs.frozen

@@ -179,6 +179,8 @@ def report(settings: Settings) -> str:
     for provider in snapshot.providers.values():
         if provider.auth.credential:
             key = f"key from {provider.auth.source}"
+        elif provider.auth.tokens is not None:
+            key = "tokens from the metadata server"
         else:
             key = "no key needed" if provider.auth.scheme.value == "none" else "no key of its own"
         lines.append(f"provider {provider.name}: {provider.dialect}, {key} ({provider.file})")

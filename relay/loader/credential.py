@@ -13,10 +13,11 @@ from relay.config import ClientKey
 from relay.errors import ConfigError
 from relay.loader.files import Files, Unreadable
 from relay.loader.place import Place, one_line
+from relay.loader.signing import google, signature
+from relay.loader.variables import Variables
 from relay.provider import Auth, AuthScheme
 from relay.schema.config import ClientKeyFile
 from relay.schema.provider import AuthFile
-from relay.schema.publish import NOT_SERVED_SCHEMES
 from relay.secret import Secret
 
 _SENDABLE = re.compile(r"[!-~]+")
@@ -48,7 +49,7 @@ class KeySource:
             raise ConfigError(f"environment variable DEFAULT_API_KEY: {_MALFORMED}")
         return Secret(value) if value else None
 
-    def auth(self, spec: AuthFile, place: Place) -> Auth:
+    def auth(self, spec: AuthFile, place: Place, variables: Variables) -> Auth:
         """A provider's credential and how it travels.
 
         A variable that is not set is no error: clients may bring their own key.
@@ -56,19 +57,24 @@ class KeySource:
         Args:
             spec: what the file says.
             place: where it stands.
+            variables: the provider's, for the region.
 
         Raises:
-            ConfigError: a scheme that is not served, a source that contradicts the scheme or
-                is given twice, a key file that cannot be read, a key that cannot be sent.
+            ConfigError: a source or setting that contradicts the scheme, a source that is given
+                twice, a key file that cannot be read, a key that cannot be sent.
         """
         scheme = AuthScheme.BEARER if spec.scheme is UNSET else AuthScheme(spec.scheme)
-        if scheme.value in NOT_SERVED_SCHEMES:
-            raise place.at("scheme").error(f"this version of relay does not serve scheme {scheme.value} yet")
         named = spec.env is not UNSET or spec.file is not UNSET
         if scheme is AuthScheme.NONE and named:
             raise place.error("scheme none sends no credential; remove 'env' and 'file', or choose another scheme")
         if spec.parameter is not UNSET and scheme is not AuthScheme.QUERY:
             raise place.at("parameter").error("only scheme query has a parameter")
+        if scheme is not AuthScheme.SIGV4:
+            _refuse_signature(spec, place)
+        if scheme is AuthScheme.SIGV4:
+            return signature(spec, place, self._named, variables)
+        if scheme is AuthScheme.GCP:
+            return google(spec, place, self.environ, self._file)
         credential, source = self._named(spec.env, spec.file, place) if named else (None, "")
         parameter = "key" if spec.parameter is UNSET else spec.parameter
         return Auth(scheme, Secret(credential) if credential else None, source, parameter)
@@ -117,3 +123,14 @@ class KeySource:
         if not value:
             raise place.error(f"{source} is empty; expected a key")
         return value
+
+
+def _refuse_signature(spec: AuthFile, place: Place) -> None:
+    for key, given in (
+        ("accessKeyId", spec.access_key_id),
+        ("sessionToken", spec.session_token),
+        ("region", spec.region),
+        ("service", spec.service),
+    ):
+        if given is not UNSET:
+            raise place.at(key).error(f"only scheme sigv4 has a {key}")

@@ -10,6 +10,8 @@ _WHOLE = ("vars",)
 """Objects whose members replace each other as a whole: a variable's parts belong together."""
 
 _SOURCES = ("env", "file")
+_SOURCED = ("auth", "accessKeyId", "sessionToken")
+"""Objects that say where a secret is kept."""
 
 
 def overlay(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
@@ -28,7 +30,7 @@ def overlay(below: Mapping[str, object], above: Mapping[str, object]) -> dict[st
 
 def _merge(below: Mapping[str, object], above: Mapping[str, object], parent: str | None) -> dict[str, object]:
     merged = dict(below)
-    if parent == "auth" and any(source in above for source in _SOURCES):
+    if parent in _SOURCED and any(source in above for source in _SOURCES):
         merged = {key: value for key, value in merged.items() if key not in _SOURCES}
     for key, value in above.items():
         own = next((known for known in merged if fold(parent, known) == fold(parent, key)), key)

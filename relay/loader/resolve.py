@@ -80,7 +80,7 @@ def resolve(name: str, file: str, spec: ProviderFile, place: Place, around: Surr
     base_place = place.at("baseUrl")
     base = base_address(variables.expand(spec.base_url, base_place), base_place)
     headers = read_headers(_given(spec.headers), variables, place.at("headers"), around.warnings)
-    auth = around.keys.auth(AuthFile() if spec.auth is UNSET else spec.auth, place.at("auth"))
+    auth = around.keys.auth(AuthFile() if spec.auth is UNSET else spec.auth, place.at("auth"), variables)
     endpoints = _Endpoints(spec, place, base, headers, variables, around.warnings).all()
     _one_credential(auth, headers, endpoints, place)
     return Provider(

@@ -7,7 +7,7 @@ import attrs
 from relay.errors import Unauthenticated, UpstreamCredential
 from relay.exchange import Headers
 from relay.outcome import Stage
-from relay.provider import Auth, AuthScheme, Provider
+from relay.provider import SIGNED_SCHEMES, Auth, AuthScheme, Provider
 from relay.secret import Secret
 
 _KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
@@ -66,7 +66,9 @@ def _authorization(value: str) -> str:
 
 
 def has_own_credential(provider: Provider) -> bool:
-    """Whether relay holds a key for this provider, be it only in a configured header."""
+    """Whether relay holds a key for this provider, be it only in a configured header or the machine's own account."""
+    if provider.auth.scheme is AuthScheme.GCP:
+        return True
     return bool(provider.auth.credential) or bool(provider.header_credentials())
 
 
@@ -82,7 +84,8 @@ def upstream_credential(
 
     The order: a configured header; the provider's own key; where relay asks clients for
     keys of its own, ``DEFAULT_API_KEY`` and never the client's; else the client's own key,
-    to the first choice for the exchange only; else ``DEFAULT_API_KEY``.
+    to the first choice for the exchange only; else ``DEFAULT_API_KEY``. Where requests are signed, only the
+    provider's own credential can do it (for Google's tokens: the machine's, where none is named).
 
     Args:
         provider: the provider that will be called.
@@ -99,24 +102,30 @@ def upstream_credential(
         return Credential(None)
     if provider.auth.scheme is AuthScheme.NONE:
         return Credential(None, own=False)
-    if provider.auth.credential:
+    if provider.auth.credential or provider.auth.scheme is AuthScheme.GCP:
         return Credential(provider.auth.credential)
+    if provider.auth.scheme in SIGNED_SCHEMES:
+        raise _no_key(provider, f"set {provider.auth.source}")
     if client and first and not keys_required:
         return Credential(client, own=False)
     if default:
         return Credential(default)
     remedy = _remedy(provider.auth)
     if keys_required or not first:
-        raise UpstreamCredential(
-            f"relay has no key for provider {provider.name!r}: its operator must {remedy}.",
-            stage=Stage.CONNECT,
-            deployment=provider.name,
-            should_retry=False,
-            code="no_provider_key",
-        )
+        raise _no_key(provider, remedy)
     raise Unauthenticated(
         f"No key for provider {provider.name!r}: send your own key with the request, or {remedy} where relay runs.",
         code="missing_api_key",
+    )
+
+
+def _no_key(provider: Provider, remedy: str) -> UpstreamCredential:
+    return UpstreamCredential(
+        f"relay has no key for provider {provider.name!r}: its operator must {remedy}.",
+        stage=Stage.CONNECT,
+        deployment=provider.name,
+        should_retry=False,
+        code="no_provider_key",
     )
 
 

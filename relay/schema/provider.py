@@ -107,6 +107,13 @@ class TimeoutsFile(Strict):
     ) = UNSET
 
 
+class KeyFile(Strict):
+    """Where one more part of a credential comes from."""
+
+    env: Annotated[EnvName, Meta(description="Environment variable that holds it.")] | UnsetType = UNSET
+    file: Annotated[str, Meta(min_length=1, description="File that holds it.")] | UnsetType = UNSET
+
+
 class AuthFile(Strict):
     """Where a provider's credential comes from and how it is sent; never the credential itself."""
 
@@ -115,6 +122,24 @@ class AuthFile(Strict):
     file: Annotated[str, Meta(min_length=1, description="File that holds the credential.")] | UnsetType = UNSET
     parameter: (
         Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$(?!\n)", description="Query parameter for scheme query (key).")]
+        | UnsetType
+    ) = UNSET
+    access_key_id: Annotated[KeyFile, Meta(description="For sigv4: where the access key id is kept.")] | UnsetType = (
+        UNSET
+    )
+    session_token: (
+        Annotated[KeyFile, Meta(description="For sigv4: where the session token of temporary credentials is kept.")]
+        | UnsetType
+    ) = UNSET
+    region: (
+        Annotated[str, Meta(min_length=1, description="For sigv4: the endpoint's region; ${VAR} comes from vars.")]
+        | UnsetType
+    ) = UNSET
+    service: (
+        Annotated[
+            str,
+            Meta(pattern=r"^[a-z0-9-]+$(?!\n)", description="For sigv4: the service's signing name (default bedrock)."),
+        ]
         | UnsetType
     ) = UNSET
 

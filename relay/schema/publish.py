@@ -27,9 +27,6 @@ NOT_SERVED: Mapping[str, str] = {
 """Keys that the vocabulary reserves and this version does not serve: the loader refuses
 them, so that nothing is accepted and then ignored. Key → what it is about."""
 
-NOT_SERVED_SCHEMES = ("sigv4", "gcp")
-"""Values of ``auth.scheme`` that are reserved in the same way."""
-
 PUBLISHED: Mapping[str, type[ProviderFile] | type[ConfigFile]] = {
     "_schema.json": ProviderFile,
     "_config_schema.json": ConfigFile,

@@ -116,7 +116,9 @@ SHAPE = {
     "header value last line break": provider('$.headers["x-n"]', "printable ASCII", headers={"x-n": f"{KEY}\n"}),
     "header value umlaut": provider('$.headers["x-n"]', "printable ASCII", headers={"x-n": "ü"}),
     "auth text": provider("$.auth", "expected an object, got a string", auth=KEY),
-    "auth key": provider("$.auth.key", "unknown key; expected one of env, file, parameter, scheme", auth={"key": KEY}),
+    "auth key": provider(
+        "$.auth.key", "unknown key; expected one of accessKeyId, env, file, parameter", auth={"key": KEY}
+    ),
     "auth near key": provider("$.auth.environment", "unknown key", auth={"environment": "A"}),
     "auth scheme": provider("$.auth.scheme", "expected one of none, bearer", "bearer", auth={"scheme": "Baerer"}),
     "auth env is a key": provider("$.auth.env", "the name of an environment variable", auth={"env": KEY}),
@@ -280,8 +282,40 @@ SENSE = {
     "auth none with env": odd("$.auth", "scheme none sends no credential", auth={"scheme": "none", "env": "A"}),
     "auth two": odd("$.auth", "either 'env' or 'file'", auth={"env": "A", "file": "b"}),
     "auth parameter": odd("$.auth.parameter", "only scheme query", auth={"parameter": "k"}),
-    "auth sigv4": odd("$.auth.scheme", "does not serve scheme sigv4 yet", auth={"scheme": "sigv4"}),
-    "auth gcp": odd("$.auth.scheme", "does not serve scheme gcp yet", auth={"scheme": "gcp"}),
+    "auth sigv4 region": odd("$.auth", "needs a 'region'", auth={"scheme": "sigv4"}),
+    "auth sigv4 odd region": odd("$.auth.region", "such as us-east-1", auth={"scheme": "sigv4", "region": "US East"}),
+    "auth sigv4 no variable": odd("$.auth.region", "not declared", auth={"scheme": "sigv4", "region": "${R}"}),
+    "auth sigv4 two": odd(
+        "$.auth.accessKeyId",
+        "either 'env' or 'file'",
+        auth={"scheme": "sigv4", "region": "r", "accessKeyId": {"env": "A", "file": "b"}},
+    ),
+    "auth sigv4 half": attrs.evolve(
+        odd("$.auth", "environment variable AWS_ACCESS_KEY_ID is not set", auth={"scheme": "sigv4", "region": "r"}),
+        environ={"AWS_SECRET_ACCESS_KEY": KEY},
+    ),
+    "auth region": odd("$.auth.region", "only scheme sigv4 has a region", auth={"env": "A", "region": "r"}),
+    "auth service": odd("$.auth.service", "only scheme sigv4", auth={"scheme": "gcp", "service": "bedrock"}),
+    "auth gcp two": odd("$.auth", "either 'env' or 'file'", auth={"scheme": "gcp", "env": "A", "file": "b"}),
+    "auth gcp no file": odd("$.auth.file", "cannot be read", auth={"scheme": "gcp", "file": "missing.json"}),
+    "auth gcp text": attrs.evolve(
+        odd("$.auth.env", "not a service account's key file", auth={"scheme": "gcp", "env": "A"}),
+        environ={"A": '{"type": "service_account", "private_key": "' + KEY + '"}'},
+    ),
+    "auth gcp user": attrs.evolve(
+        odd("$.auth.env", "its type is another one", auth={"scheme": "gcp", "env": "A"}),
+        environ={"A": '{"type": "authorized_user", "client_email": "", "private_key": "' + KEY + '"}'},
+    ),
+    "auth gcp key": attrs.evolve(
+        odd("$.auth.env", "private_key is not an RSA key in PEM", auth={"scheme": "gcp", "env": "A"}),
+        environ={"A": '{"type": "service_account", "client_email": "a@b", "private_key": "' + KEY + '"}'},
+    ),
+    "auth gcp address": attrs.evolve(
+        odd("$.auth.env", "expected an https:// address in token_uri", auth={"scheme": "gcp", "env": "A"}),
+        environ={
+            "A": '{"type": "service_account", "client_email": "a", "private_key": "", "token_uri": "http://evil/"}'
+        },
+    ),
     "auth no file": odd("$.auth.file", "cannot be read: no such file", auth={"file": "missing.key"}),
     "auth null character": odd("$.auth.file", "holds a null character", auth={"file": "a\0b"}),
     "auth folder": odd("$.auth.file", "not a regular file", auth={"file": "."}),

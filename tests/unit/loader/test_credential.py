@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from relay.provider import AuthScheme
+import json
+
+from relay.provider import AuthScheme, TokenSource
 from tests.unit.loader.folder import FolderTestCase
+from tests.unit.policy.test_assertion import PEM
 
 _KEY = "sk-live-4f9a1c77de02b8"
 
@@ -51,6 +54,81 @@ class ProviderKeyTests(FolderTestCase):
             self.assertNotIn(_KEY, line)
         (self.folder / "k.txt").write_bytes(b"\xff\xfe")
         self.assertIn("holds a blank, a control character", self.refused("p"))
+
+    def test_signature(self) -> None:
+        """AWS's usual variables hold the parts of a key that signs; blanks do not count, the session may be missing."""
+        environ = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": f" {_KEY} ", "AWS_REGION": "eu-west-1"}
+        auth = {"scheme": "sigv4", "region": "${REGION}"}
+        variables = {"REGION": {"env": "AWS_REGION"}}
+        found = self.provider(environ, auth=auth, vars=variables).auth
+        assert found.credential is not None
+        assert found.signature is not None
+        self.assertEqual(
+            (found.credential.reveal(), found.signature.key_id.reveal(), found.signature.token),
+            (_KEY, "AKIDEXAMPLE", None),
+        )
+        self.assertEqual((found.signature.region, found.signature.service), ("eu-west-1", "bedrock"))
+        with_session = self.provider({**environ, "AWS_SESSION_TOKEN": "session-1"}, auth=auth, vars=variables).auth
+        self.assertEqual([s.reveal() for s in with_session.secrets()], [_KEY, "AKIDEXAMPLE", "session-1"])
+
+    def test_signatureFromFiles(self) -> None:
+        """Each part may lie in a file of its own; an entry's source replaces the file's."""
+        for name in ("id", "secret", "session"):
+            self.write(name, f"content-of-{name}")
+        auth = {
+            "scheme": "sigv4",
+            "region": "us-east-1",
+            "service": "sagemaker",
+            "file": "secret",
+            "accessKeyId": {"file": "id"},
+            "sessionToken": {"env": "S"},
+        }
+        self.write("p.json", {"baseUrl": "x", "auth": auth})
+        entry = {"file": "p", "auth": {"sessionToken": {"file": "session"}}}
+        signature = self.load(config={"providers": [entry]}).first.auth.signature
+        assert signature is not None
+        assert signature.token is not None
+        self.assertEqual((signature.key_id.reveal(), signature.token.reveal()), ("content-of-id", "content-of-session"))
+        self.assertEqual(signature.service, "sagemaker")
+
+    def test_signatureNotSet(self) -> None:
+        """Neither half of a key is no error; the provider then has no credential."""
+        auth = self.provider({}, auth={"scheme": "sigv4", "region": "us-east-1"}).auth
+        self.assertEqual((auth.credential, auth.signature), (None, None))
+        self.assertEqual(auth.source, "environment variable AWS_SECRET_ACCESS_KEY")
+
+    def test_serviceAccount(self) -> None:
+        """A service account comes from a file, from a path in a variable, or from the variable's own text."""
+        account = {
+            "type": "service_account",
+            "client_email": "me@x.iam.gserviceaccount.com",
+            "private_key": PEM.reveal(),
+            "private_key_id": "k1",
+            "project_id": "x",
+        }
+        path = self.write("account.json", account)
+        for environ, named in (
+            ({}, {"file": "account.json"}),
+            ({"GOOGLE_APPLICATION_CREDENTIALS": path}, {}),
+            ({"MINE": json.dumps(account)}, {"env": "MINE"}),
+        ):
+            auth = self.provider(environ, auth={"scheme": "gcp", **named}).auth
+            assert auth.credential is not None
+            self.assertEqual(auth.credential.reveal(), PEM.reveal())
+            tokens = TokenSource("https://oauth2.googleapis.com/token", "me@x.iam.gserviceaccount.com", "k1")
+            self.assertEqual(auth.tokens, tokens)
+        self.assertNotIn(PEM.reveal()[30:60], repr(auth))
+
+    def test_metadataServer(self) -> None:
+        """Without a credential, tokens are the machine's own; the server's host can be named."""
+        path = "/computeMetadata/v1/instance/service-accounts/default/token"
+        for environ, host in (
+            ({}, "metadata.google.internal"),
+            ({"GCE_METADATA_HOST": "127.0.0.1:8080"}, "127.0.0.1:8080"),
+            ({"GCE_METADATA_HOST": "evil/?"}, "metadata.google.internal"),
+        ):
+            auth = self.provider(environ, auth={"scheme": "gcp"}).auth
+            self.assertEqual((auth.credential, auth.tokens), (None, TokenSource(f"http://{host}{path}")))
 
     def test_hidden(self) -> None:
         """Neither the snapshot's text nor its parts' shows a key; the redactor is told of all."""

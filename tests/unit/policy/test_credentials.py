@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relay.errors import Unauthenticated, UpstreamCredential
 from relay.policy.credentials import client_credential, has_own_credential, upstream_credential
-from relay.provider import AuthScheme, Provider
+from relay.provider import SIGNED_SCHEMES, AuthScheme, Provider
 from relay.secret import Secret
 from tests.unit.values import make_provider
 
@@ -116,3 +116,31 @@ class UpstreamCredentialTests(SynchronousTestCase):
         self.assertEqual(self.choose(provider), (None, True))
         self.assertTrue(has_own_credential(provider))
         self.assertFalse(has_own_credential(make_provider()))
+
+
+class SignedSchemesTests(SynchronousTestCase):
+    """Schemes whose requests are signed take nobody's key but the provider's own."""
+
+    def choose(self, provider: Provider) -> Secret | None:
+        """The key that signs, with a client's and a default key at hand."""
+        return upstream_credential(provider, first=True, keys_required=False, client=CLIENT, default=DEFAULT).secret
+
+    def test_ownKey(self) -> None:
+        """The provider's own key signs, not the client's."""
+        for scheme in SIGNED_SCHEMES:
+            found = self.choose(make_provider("p", key="own-key", scheme=scheme))
+            assert found is not None
+            self.assertEqual(found.reveal(), "own-key")
+
+    def test_noAWSKey(self) -> None:
+        """Without a key for AWS nothing is sent, and only the operator can mend it."""
+        provider = make_provider("p", scheme=AuthScheme.SIGV4)
+        error = self.assertRaises(UpstreamCredential, self.choose, provider)
+        self.assertEqual((error.code, error.should_retry), ("no_provider_key", False))
+        self.assertFalse(has_own_credential(provider))
+
+    def test_machinesAccount(self) -> None:
+        """Without a service account the machine's own is used: a credential that strangers must not be offered."""
+        provider = make_provider("p", scheme=AuthScheme.GCP)
+        self.assertIsNone(self.choose(provider))
+        self.assertTrue(has_own_credential(provider))

@@ -22,7 +22,7 @@ from relay.loader.place import Layer, Place
 from relay.provider import AuthScheme, Quirk
 from relay.schema.config import ConfigFile
 from relay.schema.provider import ProviderFile, QuirkName, SchemeName
-from relay.schema.publish import NOT_SERVED, NOT_SERVED_SCHEMES, PUBLISHED, json_schema, text, write
+from relay.schema.publish import NOT_SERVED, PUBLISHED, json_schema, text, write
 from tests.unit.schema.documents import ANYTHING, RICH, changed, positions
 
 _FOLDER = Path(__file__).parents[3] / "transformer"
@@ -67,7 +67,6 @@ class PublishTests(SynchronousTestCase):
         """What is said not to be served is part of the vocabulary."""
         known = {field.encode_name for kind in (ProviderFile, ConfigFile) for field in msgspec.structs.fields(kind)}
         self.assertEqual(set(NOT_SERVED) - known, set())
-        self.assertEqual(set(NOT_SERVED_SCHEMES) - {scheme.value for scheme in AuthScheme}, set())
 
     def test_enumerationsAgree(self) -> None:
         """The words of files are those of the values they become."""
