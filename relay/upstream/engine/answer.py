@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.wire.answer import AnswerHead, AnswerMemo
+from relay.wire.answer import AnswerHead, AnswerShapes
 from relay.wire.http import HEAD_LIMIT, HeadError, find_head_end
 
 INTERIM_ANSWERS = 10
@@ -19,17 +19,17 @@ class AnswerReader:
     What it holds is bounded by the bound on one head; interim answers are dropped.
 
     Args:
-        memo: reads heads; shared with other connections.
+        shapes: reads heads; shared with the origin's other connections.
 
     Attributes:
         rest: what followed the head that `feed` returned; to be taken away.
         begun: whether a byte has come since `expect`.
     """
 
-    __slots__ = ("_held", "_interim", "_memo", "_method", "begun", "rest")
+    __slots__ = ("_held", "_interim", "_method", "_shapes", "begun", "rest")
 
-    def __init__(self, memo: AnswerMemo) -> None:
-        self._memo = memo
+    def __init__(self, shapes: AnswerShapes) -> None:
+        self._shapes = shapes
         self.begun = False
         self.rest = b""
         self._held: bytearray | None = None
@@ -53,7 +53,7 @@ class AnswerReader:
         if held is None:
             end = data.find(b"\r\n\r\n", 0, HEAD_LIMIT) + 4
             if end > 3:
-                head = self._memo.read(data[:end], self._method)
+                head = self._shapes.read(data[:end], self._method)
                 if _FINAL <= head.status <= HIGHEST_STATUS:
                     self._interim = 0
                     self.rest = data[end:]
@@ -64,7 +64,7 @@ class AnswerReader:
             seen, buffer = len(held), held
             held += data
         while (end := find_head_end(buffer, seen)) >= 0:
-            head = self._memo.read(bytes(buffer[:end]), self._method)
+            head = self._shapes.read(bytes(buffer[:end]), self._method)
             seen, buffer = 0, buffer[end:]
             if _FINAL <= head.status <= HIGHEST_STATUS:
                 self._held = None

@@ -8,7 +8,6 @@ had been sent.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -22,39 +21,23 @@ from zope.interface import implementer
 
 from relay.runtime.wheel import Watch, Wheel
 from relay.upstream.engine.answer import AnswerReader
+from relay.upstream.engine.states import CHUNKED, CLOSED, EOF, HEAD, IDLE, LENGTH, OPENING, State
 from relay.upstream.engine.taker import NOBODY, Break, Taker
-from relay.wire.answer import AnswerHead, AnswerMemo
+from relay.wire.answer import AnswerHead, AnswerShapes
 from relay.wire.http import ChunkedBody, Framing, FramingError, HeadError
 
 LINGER = 5.0
 """Seconds that a connection may take to close tidily before it is aborted."""
 
 
-class State(enum.Enum):
-    """Where a connection stands.
+class Home(Protocol):
+    """Where a connection belongs.
 
-    ======== ================================= ==============================================
-    OPENING  TCP or TLS is not there yet       → IDLE when it is, CLOSED
-    IDLE     nobody has it                     → HEAD by `Connection.ask`, CLOSED
-    HEAD     a request was (or is being) sent  → LENGTH, CHUNKED, EOF, IDLE (no body), CLOSED
-    LENGTH   a body of known length comes      → IDLE, CLOSED
-    CHUNKED  a chunked body comes              → IDLE, CLOSED
-    EOF      a body up to the close comes      → CLOSED
-    CLOSED   it carries nothing any more
-    ======== ================================= ==============================================
+    Attributes:
+        shapes: reads the heads of its answers.
     """
 
-    OPENING = "opening"
-    IDLE = "idle"
-    HEAD = "head"
-    LENGTH = "length"
-    CHUNKED = "chunked"
-    EOF = "eof"
-    CLOSED = "closed"
-
-
-class Home(Protocol):
-    """Where a connection belongs."""
+    shapes: AnswerShapes
 
     def release(self, connection: Connection) -> None:
         """It can carry the next request."""
@@ -69,7 +52,6 @@ class Home(Protocol):
 Opened = Callable[["Connection | Exception"], None]
 """Told once: the connection that stands, or why there is none."""
 
-_OPENING, _IDLE, _HEAD, _LENGTH, _CHUNKED, _EOF, _CLOSED = State
 _BY_LENGTH = Framing.LENGTH
 
 
@@ -82,7 +64,6 @@ class Connection:
         home: takes it back.
         opened: told when it stands; for TLS that is when the certificate is good.
         secure: whether TLS is on top.
-        memo: reads heads of answers; shared with other connections.
 
     Attributes:
         state: where it stands.
@@ -111,10 +92,8 @@ class Connection:
         "watch",
     )
 
-    def __init__(
-        self, wheel: Wheel, home: Home, opened: Opened, *, secure: bool, memo: AnswerMemo | None = None
-    ) -> None:
-        self.state = _OPENING
+    def __init__(self, wheel: Wheel, home: Home, opened: Opened, *, secure: bool) -> None:
+        self.state = OPENING
         self.reused = False
         self.transport: Any = None
         self._wheel = wheel
@@ -122,7 +101,7 @@ class Connection:
         self._opened: Opened | None = opened
         self._secure = secure
         self._taker: Taker = NOBODY
-        self._head = AnswerReader(memo or AnswerMemo())
+        self._head = AnswerReader(home.shapes)
         self._chunks: ChunkedBody | None = None
         self._left = 0  # bytes of a body of known length that are to come
         self._keep = False
@@ -147,12 +126,12 @@ class Connection:
 
     def handshakeCompleted(self) -> None:
         """TLS stands; called, too, right after the certificate was refused."""
-        if self.state is _OPENING and not self.transport.disconnecting:
+        if self.state is OPENING and not self.transport.disconnecting:
             self._stands()
 
     def _stands(self) -> None:
         opened, self._opened = self._opened, None
-        self.state = _IDLE
+        self.state = IDLE
         if opened is not None:
             opened(self)
 
@@ -172,18 +151,18 @@ class Connection:
             data: its head, and its body where that is small.
             producer: writes the rest of the body, at the provider's pace.
         """
-        self.state = _HEAD
+        self.state = HEAD
         self._taker = taker
         self._head.expect(method)
         self.transport.write(data)
-        if producer is not None and self.state is _HEAD:
+        if producer is not None and self.state is HEAD:
             self._producer = producer
             self.transport.registerProducer(producer, True)
             self.upload(producer.startProducing(self.transport))
 
     def begin(self, taker: Taker, method: bytes) -> None:
         """Expect the answer to a request that the taker writes to `transport` itself."""
-        self.state = _HEAD
+        self.state = HEAD
         self._taker = taker
         self._head.expect(method)
 
@@ -233,13 +212,13 @@ class Connection:
                 self._taker.took(pieces[0] if len(pieces) == 1 else b"".join(pieces))
             return
         state = self.state
-        if state is _HEAD:
+        if state is HEAD:
             self._take_head(data)
-        elif state is _LENGTH:
+        elif state is LENGTH:
             self._take_length(data)
-        elif state is _EOF:
+        elif state is EOF:
             self._taker.took(data)
-        elif state is _IDLE:
+        elif state is IDLE:
             self.drop()  # nobody asked: whatever it is, it must not become the next answer
 
     def _take_head(self, data: bytes) -> None:
@@ -252,7 +231,7 @@ class Connection:
         if head is None:
             return
         taker = self._taker.answered(head)
-        if taker is None or self.state is not _HEAD:
+        if taker is None or self.state is not HEAD:
             return
         self._taker = taker
         self._keep = head.keep_alive
@@ -262,7 +241,7 @@ class Connection:
         if head.framing is _BY_LENGTH and len(rest) == head.length:  # all in one read, as most answers that are small
             self._whole = True
             taker.took(rest)
-            if self.state is _HEAD:
+            if self.state is HEAD:
                 self._end(b"")
         else:
             self._whole = False
@@ -273,17 +252,17 @@ class Connection:
         """Begin with the body, whose first bytes came along with the head."""
         framing = head.framing
         if framing is _BY_LENGTH:
-            self.state = _LENGTH
+            self.state = LENGTH
             self._left = head.length
             if data:
                 self._take_length(data)
         elif framing is Framing.CHUNKED:
-            self.state = _CHUNKED
+            self.state = CHUNKED
             self._chunks = ChunkedBody()
             if data:
                 self.dataReceived(data)
         elif framing is Framing.EOF:
-            self.state = _EOF
+            self.state = EOF
             if data:
                 self._taker.took(data)
         else:
@@ -300,14 +279,14 @@ class Connection:
         if left:
             data, rest = data[:left], data[left:]
         self._taker.took(data)
-        if self.state is _LENGTH:
+        if self.state is LENGTH:
             self._end(rest)
 
     def _take_last_chunks(self, pieces: list[bytes], rest: bytes) -> None:
         self._whole = True
         if pieces:
             self._taker.took(b"".join(pieces))
-        if self.state is _CHUNKED:
+        if self.state is CHUNKED:
             self._end(rest)
 
     def _end(self, rest: bytes) -> None:
@@ -319,7 +298,7 @@ class Connection:
             # Bytes that nobody asked for, or an upload that the provider does not want.
             self.drop()
         elif self._keep:
-            self.state = _IDLE
+            self.state = IDLE
             self.reused = True
             if self._paused:
                 self.resume()
@@ -338,7 +317,7 @@ class Connection:
     def drain(self, seconds: float) -> None:
         """Nobody waits for the rest of the message; if it ends in time, the connection is kept."""
         self._taker = NOBODY
-        if not self._whole and self.state is not _CLOSED:
+        if not self._whole and self.state is not CLOSED:
             self.resume()
             self.watch.set(self._wheel.seconds() + seconds, self.drop)
 
@@ -361,7 +340,7 @@ class Connection:
 
     def _leave(self) -> None:
         """Carry nothing from now on."""
-        before, self.state = self.state, _CLOSED
+        before, self.state = self.state, CLOSED
         self._taker = NOBODY
         self._opened = None
         self._chunks = None
@@ -369,7 +348,7 @@ class Connection:
         upload, self._upload = self._upload, None
         if upload is not None:
             upload.cancel()
-        if before is not _CLOSED and before is not _OPENING:
+        if before is not CLOSED and before is not OPENING:
             self._home.gone(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -377,19 +356,19 @@ class Connection:
         state, taker, opened = self.state, self._taker, self._opened
         cause = _exception(reason)
         how = self._how(state)
-        tidy = state is _EOF and isinstance(cause, ConnectionDone)
+        tidy = state is EOF and isinstance(cause, ConnectionDone)
         self.transport = None
         if tidy:
             taker.ended()
-        elif state is not _CLOSED:
+        elif state is not CLOSED:
             taker.broken(how, cause)
         self._leave()  # behind the taker, which may at once ask for a connection in place of this one
         self._home.lost(self)
-        if opened is not None and state is _OPENING:
+        if opened is not None and state is OPENING:
             opened(cause)
 
     def _how(self, state: State) -> Break:
-        if state is not _HEAD:
+        if state is not HEAD:
             return Break.CUT
         if self._head.begun:
             return Break.CUT

@@ -22,7 +22,6 @@ from relay.runtime.trust import Peer, Trust
 from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.engine.addresses import AddressBook, Addresses
 from relay.upstream.engine.connection import Connection, Home, Opened
-from relay.wire.answer import AnswerMemo
 
 STAGGER = 0.25
 """Seconds that an address is given before the next one is tried beside it (RFC 8305, section 5)."""
@@ -80,7 +79,6 @@ class Dialer:
         self.wheel = wheel
         self.secure = secure
         self.book = AddressBook(reactor, reactor.seconds)
-        self.memo = AnswerMemo()
 
     def dial(self, origin: Origin, home: Home, opened: Opened) -> Dial:
         """Begin to open a connection.
@@ -149,7 +147,6 @@ class Dial:
             self._home,
             lambda result: self._ended(attempt, result),
             secure=secure,
-            memo=self._dialer.memo,
         )
         if secure:
             return connection, self._dialer.secure(self._origin, _Ready(connection)).buildProtocol(addr)

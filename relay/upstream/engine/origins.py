@@ -12,6 +12,7 @@ from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.dial import Dial, Dialer
 from relay.upstream.engine.head import RequestHeads
+from relay.wire.answer import AnswerShapes
 
 RETRY_AFTER = 1.0
 """Seconds after which one who found the queue full may come again."""
@@ -100,14 +101,16 @@ class OriginPool:
 
     Attributes:
         origin: where they lead.
-        heads: composes the heads of requests to it.
+        heads: composes the heads of requests.
+        shapes: reads the heads of answers.
     """
 
-    __slots__ = ("_idle", "_keeper", "_sweep", "_taken", "_waiting", "heads", "origin")
+    __slots__ = ("_idle", "_keeper", "_sweep", "_taken", "_waiting", "heads", "origin", "shapes")
 
     def __init__(self, keeper: Keeper, origin: Origin) -> None:
         self.origin = origin
         self.heads = RequestHeads(origin.netloc)
+        self.shapes = AnswerShapes()
         self._keeper = keeper
         self._idle: dict[Connection, float] = {}  # since when; the last one is the freshest
         self._taken = 0  # connections that there are or that are being opened

@@ -17,7 +17,7 @@ from relay.upstream.engine.connection import Connection, Home, Opened
 from relay.upstream.engine.dial import Dialer
 from relay.upstream.engine.pool import Pool
 from relay.upstream.engine.taker import Break, Taker
-from relay.wire.answer import AnswerHead
+from relay.wire.answer import AnswerHead, AnswerShapes
 
 ORIGIN = Origin("http", "provider.example", 80)
 TIMES = Timeouts(connect=5.0, first_byte=30.0, idle=20.0, total=60.0)
@@ -64,6 +64,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.events: list[str] = []
+        self.shapes = AnswerShapes()
 
     def release(self, connection: Connection) -> None:
         self.events.append("release")

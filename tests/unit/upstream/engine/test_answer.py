@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from relay.upstream.engine.answer import INTERIM_ANSWERS, AnswerReader
-from relay.wire.answer import AnswerMemo
+from relay.wire.answer import AnswerShapes
 from relay.wire.http import HeadError
 from tests.unit.upstream.engine.parts import answer, head
 
@@ -32,7 +32,7 @@ class AnswerReaderTests(SynchronousTestCase):
     """Each head whole, byte by byte, with what follows, and cut."""
 
     def setUp(self) -> None:
-        self.head = AnswerReader(AnswerMemo())
+        self.head = AnswerReader(AnswerShapes())
         self.head.expect(b"POST")
 
     def test_good(self) -> None:
@@ -62,7 +62,7 @@ class AnswerReaderTests(SynchronousTestCase):
         """Before its end there is none, wherever it is cut."""
         data = GOOD["interim"][0]
         for end in range(len(data)):
-            reader = AnswerReader(AnswerMemo())
+            reader = AnswerReader(AnswerShapes())
             reader.expect(b"POST")
             self.assertIsNone(reader.feed(data[:end]))
 
@@ -70,7 +70,7 @@ class AnswerReaderTests(SynchronousTestCase):
         """What is none is refused, however it is sliced, and before much of it is held."""
         for label, data in BAD.items():
             for size in (len(data), 1000, 1):
-                reader = AnswerReader(AnswerMemo())
+                reader = AnswerReader(AnswerShapes())
                 reader.expect(b"POST")
                 with self.assertRaises(HeadError, msg=label):
                     for at in range(0, len(data), size):

@@ -15,7 +15,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from relay.runtime.wheel import Wheel
-from relay.upstream.engine.connection import LINGER, Connection, State
+from relay.upstream.engine.connection import LINGER, Connection
+from relay.upstream.engine.states import State
 from relay.upstream.engine.taker import Break
 from tests.unit.upstream.engine.parts import CHUNKED, Owner, Recorder, Wire, answer, chunk, head, lose
 

@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relay.provider import Origin
 from relay.runtime.wheel import Wheel
-from relay.upstream.engine.connection import Connection, State
+from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.dial import STAGGER, Dial, Dialer
+from relay.upstream.engine.states import State
 from tests.unit.upstream.engine.parts import Owner, Wire
 from tests.unit.upstream.engine.test_addresses import Resolver
 

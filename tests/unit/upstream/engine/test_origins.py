@@ -6,8 +6,9 @@ from twisted.internet.error import ConnectionRefusedError  # noqa: A004  # Twist
 from twisted.trial.unittest import SynchronousTestCase
 
 from relay.errors import Overloaded
-from relay.upstream.engine.connection import Connection, State
+from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.pool import Pool
+from relay.upstream.engine.states import State
 from relay.upstream.engine.taker import Break
 from tests.unit.upstream.engine.parts import ORIGIN, Lines, Recorder, answer, lose
 

@@ -22,9 +22,10 @@ from relay.errors import (
 )
 from relay.interfaces import IUpstreamResponse
 from relay.outcome import Stage
-from relay.upstream.engine.connection import Connection, State
+from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.response import GRACE, EngineResponse
 from relay.upstream.engine.sending import AT_ONCE
+from relay.upstream.engine.states import State
 from tests.unit.upstream.doubles import MarkTranscoder, MemoryBody, MemorySink
 from tests.unit.upstream.engine.parts import (
     CHUNKED,
