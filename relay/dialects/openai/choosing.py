@@ -49,7 +49,7 @@ class ChoiceReader:
         """Take what a chunk says of this choice.
 
         Args:
-            choice: what it says.
+            choice: what it says; of delta and message the delta counts, since Perplexity repeats all in the message.
             out: where events go.
             sound: whether the chunk was as it should be; the text of others may hold halves of characters.
             seed: what ids are made from.
@@ -70,7 +70,7 @@ class ChoiceReader:
                 if content:
                     out.append(Grew(blocks.block, content, self._index))
             else:
-                self._delta(delta, out, whole=choice.message is not None and choice.delta is None, seed=seed)
+                self._delta(delta, out, whole=choice.delta is None, seed=seed)
         if choice.logprobs:
             self._probable(choice, out)
         if choice.finish_reason:

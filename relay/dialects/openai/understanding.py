@@ -22,6 +22,9 @@ def parse(body: bytes, target: Target) -> Completion:
         raise ValueError(message or "the answer is an error without a message")
     if not answer.choices:
         raise ValueError("the answer has no choices")
+    for choice in answer.choices:
+        if choice.message is not None:
+            choice.delta = None  # Perplexity sends an empty one beside the message
     reader = ChatReader(target)
     events = reader.take(answer, sound=sound, seed=body)
     return assemble([*events, *reader.finish()])
