@@ -10,6 +10,7 @@ from relay.dialects.transcode import Transcoder
 from relay.errors import RelayError, UpstreamError, UpstreamProtocol
 from relay.interfaces import ISink, IUpstreamResponse
 from relay.outcome import Stage
+from relay.upstream.engine.connection import Connection
 from relay.upstream.engine.failures import cut_off, in_body
 from relay.upstream.engine.sending import Sending
 from relay.upstream.engine.taker import Break
@@ -34,11 +35,12 @@ class EngineResponse(Sending):
         request: what to send.
     """
 
-    __slots__ = ("_late", "_limit", "_paused", "_pieces", "_result", "_sink", "_size", "_transcoder")
+    __slots__ = ("_heard", "_late", "_limit", "_paused", "_pieces", "_result", "_sink", "_size", "_transcoder")
 
     def _await_body(self) -> None:
         self._pieces: list[bytes] | None = None  # of the body, while nobody streams it
         self._size = 0
+        self._heard = 0.0  # when the last piece came, if the answer is streamed
         self._limit = _UNBOUNDED
         self._paused = False
         self._result: Deferred[bytes] | Deferred[None] | None = None
@@ -125,10 +127,9 @@ class EngineResponse(Sending):
 
     def took(self, data: bytes) -> None:
         """A piece of the body."""
-        connection, transcoder = self._connection, self._transcoder
-        if connection is not None and self._streamed and not self._paused:
-            due = self._wheel.seconds() + self._timeouts.idle
-            connection.watch.due = due if due < self._end else self._end  # noqa: FURB136  # spares each chunk a call
+        transcoder = self._transcoder
+        if self._streamed:
+            self._heard = self._wheel.seconds()  # looked at when the deadline has passed
         if transcoder is None:
             self._size += len(data)
             if self._pieces is None:
@@ -254,5 +255,17 @@ class EngineResponse(Sending):
     def _watch_idle(self) -> None:
         """Count the silence of a streamed answer from now."""
         if self._streamed and self._connection is not None:
-            due = self._wheel.seconds() + self._timeouts.idle
-            self._connection.watch.set(min(due, self._end), self._expired)
+            self._heard = self._wheel.seconds()
+            self._watch_on(self._connection)
+
+    def _watch_on(self, connection: Connection) -> None:
+        connection.watch.set(min(self._heard + self._timeouts.idle, self._end), self._expired)
+
+    def _expired(self) -> None:
+        connection = self._connection
+        if self.status and self._streamed and not self._paused and connection is not None:
+            now = self._wheel.seconds()
+            if now < self._end and now < self._heard + self._timeouts.idle:
+                self._watch_on(connection)
+                return
+        super()._expired()
