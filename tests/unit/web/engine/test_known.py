@@ -20,6 +20,7 @@ from relay.store.memory import StaticKeys
 from relay.web.body import LINGER
 from relay.web.engine import known
 from relay.web.engine.channel import EngineChannel
+from relay.web.engine.turns import AHEAD
 from relay.web.site import EngineSite
 from tests.unit.doubles import FixedConfiguration
 from tests.unit.values import make_snapshot
@@ -149,6 +150,18 @@ class ServedTests(KnownCase):
             self.connection.send(whole[cut:])
             self.assertEqual(self.connection.reply().body, b'{"cut":true}')
         self.assertEqual(len(self.server.reactor.getDelayedCalls()), 1)
+
+    def test_large(self) -> None:
+        """A body of any size that comes in pieces is whole, and what is behind it is the next request."""
+        for size in (AHEAD - 1, AHEAD, AHEAD + 1, 3 * AHEAD):
+            body = bytes(range(256)) * (size // 256) + b"." * (size % 256)
+            data = self.post(body) + self.post(b"[]")
+            self.connection.transport.clear()
+            for at in range(0, len(data), 30_000):
+                self.connection.send(data[at : at + 30_000])
+            first = self.connection.reply()
+            self.assertEqual((first.body == body, parse(first.rest).body), (True, b"[]"))
+            self.assertTrue(self.is_known())
 
     def test_idle(self) -> None:
         """A connection rests as long as any other, counted from its last answer."""
