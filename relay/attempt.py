@@ -215,7 +215,7 @@ class Attempt:
             running.usage, running.finish, _ = plan.front.usage(running.request.endpoint, body)
             fields = head.kept if head.media else (_JSON_TYPE, *head.kept)
         else:
-            whole = translation.whole(body, plan.upstream.deployment)
+            whole = translation.whole(body, plan.upstream.deployment, self._mask)
             body, running.usage, running.finish = whole.body, whole.usage, whole.finish
             fields = (_JSON_TYPE, *(field for field in head.kept if field[0] != b"content-type"), *plan.notes)
         self._show(body, fields)
@@ -236,7 +236,9 @@ class Attempt:
         """A provider that was asked for a stream answered whole: the client gets its stream."""
         deployment = self._plan.upstream.deployment
         transcoder = translation.transcoder(deployment, self._mask)
-        self._begin(self._fields(self._head), transcoder).write(transcoder.whole(translation.parse(body, deployment)))
+        self._begin(self._fields(self._head), transcoder).write(
+            transcoder.whole(translation.parse(body, deployment, self._mask))
+        )
         self._streamed(None)
 
     # ── streamed ──────────────────────────────────────────────────────────────────────

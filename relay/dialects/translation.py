@@ -14,7 +14,7 @@ from relay.dialects.base import EVENTS, Dialect
 from relay.dialects.codec import Asked, Back, Built, Front, Reader, Target, Writer
 from relay.dialects.faults import upstream_error
 from relay.dialects.sniff import Sniffer
-from relay.errors import RelayError, TruncatedStream, UpstreamError, UpstreamProtocol
+from relay.errors import RelayError, TruncatedStream, UpstreamProtocol
 from relay.events import Began, Counted, Ended, Erred, Event, Finished, Grew, Opened
 from relay.exchange import Usage
 from relay.outcome import Stage
@@ -45,26 +45,30 @@ class Translation:
     target: Target
     built: Built
 
-    def whole(self, body: bytes, deployment: str) -> Whole:
+    def whole(self, body: bytes, deployment: str, mask: Callable[[], Redactor] = Redactor) -> Whole:
         """Translate an answer that came whole.
 
         Raises:
-            UpstreamProtocol: it is no answer of the provider's dialect.
+            UpstreamError: as in `parse`.
         """
-        answer = self.parse(body, deployment)
+        answer = self.parse(body, deployment, mask)
         finish = answer.choices[0].finish if isinstance(answer, Completion) and answer.choices else ""
         usage = Usage() if isinstance(answer, TokenCount) else answer.usage
         return Whole(self.front.render(answer, self.asked), usage, finish)
 
-    def parse(self, body: bytes, deployment: str) -> Any:
+    def parse(self, body: bytes, deployment: str, mask: Callable[[], Redactor] = Redactor) -> Any:
         """The hub's form of a whole answer.
 
         Raises:
+            UpstreamError: it is an error in spite of its status.
             UpstreamProtocol: it is no answer of the provider's dialect.
         """
         try:
             answer = self.back.parse(body, self.target)
         except ValueError as error:
+            message, code = self.dialect.read_error(body)
+            if message:
+                raise upstream_error(mask().text(message), code, deployment) from error
             raise UpstreamProtocol(
                 "The provider's answer is not what its dialect allows.", stage=Stage.STREAM, deployment=deployment
             ) from error
@@ -265,18 +269,11 @@ class Translated:
 
     def _answered_whole(self, body: bytes) -> bytes:
         """A JSON body where a stream was asked for: an error, or the whole answer at once."""
-        message, code = self._translation.dialect.read_error(body)
-        if message:
-            raise self._reported(message, code)
-        completion = self._translation.parse(body, self._deployment)
-        return self.whole(completion)
+        return self.whole(self._translation.parse(body, self._deployment, self._mask))
 
     def whole(self, completion: Completion) -> bytes:
         """A provider answered a streamed request with a whole answer: write it as a stream."""
         return self._take_several(disassemble(completion))
-
-    def _reported(self, message: str, code: str) -> UpstreamError:
-        return upstream_error(self._mask().text(message), code, self._deployment)
 
     def _malformed(self, message: str) -> UpstreamProtocol:
         return UpstreamProtocol(message, stage=Stage.STREAM, deployment=self._deployment)

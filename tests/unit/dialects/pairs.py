@@ -260,14 +260,20 @@ def said(completion: Completion) -> Said:
     choice = completion.choices[0]
     return Said(
         text="".join(part.text for part in choice.parts if isinstance(part, Text | Refusal)),
-        calls=tuple(
-            (part.name, msgspec.json.decode(part.arguments)) for part in choice.parts if isinstance(part, ToolCall)
-        ),
+        calls=tuple((part.name, arguments(part.arguments)) for part in choice.parts if isinstance(part, ToolCall)),
         thinking="".join(part.text for part in choice.parts if isinstance(part, Thinking)),
         finish=choice.finish,
         input=completion.usage.input,
         output=completion.usage.output,
     )
+
+
+def arguments(text: str) -> Any:
+    """What a call's arguments say; the text itself where it is no JSON, as of a call that was cut off."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 @attrs.frozen
