@@ -55,6 +55,8 @@ setup(
             "types-jsonschema",
             "openai>=3.54",
             "anthropic>=2.12",
+            "cohere>=7.3",
+            "ollama>=0.6",
         ],
     },
     classifiers=[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,6 +41,6 @@ class MomentTests(SynchronousTestCase):
     @given(st.integers(0, 253402300799))
     def test_roundTrip(self, moment: int) -> None:
         """The standard library's calendar says the same."""
-        written = datetime.datetime.fromtimestamp(moment, tz=datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        written = dt.datetime.fromtimestamp(moment, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.assertEqual(timestamp(moment), written)
         self.assertEqual(seconds(written), moment)
