@@ -176,8 +176,9 @@ class _Subset:
         if not kind:
             kind = "object" if isinstance(properties, dict) else "array" if "items" in schema else "string"
         out["type"] = kind.upper()
-        if schema.get("format") in _FORMATS.get(out["type"], ()):
-            out["format"] = schema["format"]
+        form = schema.get("format")
+        if isinstance(form, str) and form in _FORMATS.get(out["type"], ()):
+            out["format"] = form
         if kind == "string" and isinstance(values := schema.get("enum"), list):
             out["enum"] = [value for value in values if isinstance(value, str) and value]
         if kind == "array":

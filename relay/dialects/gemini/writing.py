@@ -118,7 +118,10 @@ class GenerateWriter:
             case Finished():
                 self._finished.setdefault(event.choice, event.reason)
             case Counted():
-                self._usage = merged(self._usage, event.usage)
+                now, before = event.usage, self._usage
+                replaced = (now.cached is None) <= (before.cached is None) and now.output is not None
+                whole = replaced and now.input is not None and (now.reasoning is None) <= (before.reasoning is None)
+                self._usage = now if whole and before.cache_write is None else merged(before, now)
             case Began():
                 self._id = self._id or event.id
         return b""
