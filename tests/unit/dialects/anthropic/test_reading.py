@@ -58,7 +58,7 @@ def answer(*content: Any, reason: str | None = "end_turn", **fields: Any) -> byt
 
 
 EVENTS = ("content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_start", "error")
-KINDS = ("text", "tool_use", "thinking", "server_tool_use", {}, 1, None)
+KINDS: tuple[object, ...] = ("text", "tool_use", "thinking", "server_tool_use", {}, 1, None)
 DELTAS = ("text_delta", "input_json_delta", "citations_delta", "x", 1, None)
 ANY_EVENT = st.fixed_dictionaries(
     {"type": st.sampled_from((*EVENTS, "x"))},
