@@ -226,7 +226,8 @@ class Toolbox:
             return Choosing(config, {"tool_choice": own}, forced=kind != "auto")
         if single:
             self._lose("parallel")
-        if kind in self._traits.tool_choice and (kind != "auto" or self._request.tool_choice is not None):
+        said = self._request.tool_choice is not None and self._request.tool_choice.mode == "auto"
+        if kind in self._traits.tool_choice and (kind != "auto" or said):
             config["toolChoice"] = {kind: {"name": name} if name else {}}
         return Choosing(config, forced=kind != "auto")
 
