@@ -68,7 +68,9 @@ def _put(root: dict[str, Any], steps: list[str | int], piece: Mapping[str, objec
             after: Any = value
         else:
             kind = list if isinstance(following, int) else dict
-            after = before if isinstance(before, kind) else kind()
+            if before is not None and not isinstance(before, kind):
+                return
+            after = before if before is not None else kind()
         if isinstance(node, list) and step == len(node):
             node.append(after)
         else:

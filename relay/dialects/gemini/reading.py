@@ -109,7 +109,7 @@ class _Choice:
 class GenerateReader:
     """A `relay.dialects.codec.Reader`; see the module."""
 
-    __slots__ = ("_began", "_blocks", "_choices", "_response", "_usage", "blocked")
+    __slots__ = ("_began", "_blocked", "_blocks", "_choices", "_failed", "_response", "_usage")
 
     def __init__(self, _target: Target) -> None:
         self._began = False
@@ -117,12 +117,13 @@ class GenerateReader:
         self._blocks = 0
         self._choices: dict[int, _Choice] = {}
         self._usage = Usage()
-        self.blocked = False  # whether the prompt was refused
+        self._blocked = False  # whether the prompt was refused
+        self._failed = False  # whether an error came
 
     def read(self, frame: Frame) -> Sequence[Event]:
         """Take one frame."""
         data = frame.data
-        if not data:
+        if not data or self._failed:
             return ()
         try:
             chunk = _decode(data)
@@ -147,13 +148,15 @@ class GenerateReader:
 
     def end(self) -> Sequence[Event]:
         """The body ended: close what is open, and tell why each candidate ended."""
+        if self._failed:
+            return ()
         events: list[Event] = []
         for index, choice in self._choices.items():
             self._close(events, choice, index)
             reason = finish(choice.finish, called=choice.called)
             if reason:
                 events.append(Finished(reason, choice=index))
-        if self.blocked and not any(isinstance(event, Finished) for event in events):
+        if self._blocked and not any(isinstance(event, Finished) for event in events):
             events.append(Finished(Finish.FILTER))
         return events
 
@@ -165,13 +168,14 @@ class GenerateReader:
         events: list[Event] = []
         for chunk in sequence(value) or [value]:
             self.take(events, mapping(chunk))
-            if events and isinstance(events[-1], Erred):
+            if self._failed:
                 break
         return events
 
     def take(self, events: list[Event], chunk: Mapping[str, object]) -> None:
         """Take a decoded chunk, which may be a whole answer."""
         if chunk.get("error"):
+            self._failed = True
             events.append(Erred(*describe(chunk)))
             return
         if not chunk:
@@ -182,7 +186,7 @@ class GenerateReader:
             index = count(candidate, "index")
             self._candidate(events, candidate, place if index is None else index)
         if text(mapping(chunk.get("promptFeedback")).get("blockReason")):
-            self.blocked = True
+            self._blocked = True
         self._count(events, read_usage(mapping(chunk.get("usageMetadata"))))
 
     def _begin(self, events: list[Event], chunk: Mapping[str, object]) -> None:
@@ -202,32 +206,53 @@ class GenerateReader:
         choice = self._choice(index)
         parts = [mapping(part) for part in sequence(mapping(candidate.get("content")).get("parts"))]
         late = [part for part in parts if _only_signed(part)]
-        for part in parts:
-            if not _only_signed(part):
-                self._part(events, choice, index, part)
-        self._cite(events, choice, index, candidate)
+        parts = [part for part in parts if not _only_signed(part)]
+        spoken = [place for place, part in enumerate(parts) if part.get("text") and part.get("thought") is not True]
+        sourced = bool(candidate.get("groundingMetadata") or candidate.get("citationMetadata"))
+        for place, part in enumerate(parts):
+            self._part(events, choice, index, part, candidate if sourced and place in spoken[-1:] else None)
+        if sourced and not spoken:
+            self._cite(events, choice, index, candidate)
         for part in late:
-            self._part(events, choice, index, part)
+            self._part(events, choice, index, part, None)
         chances = probabilities(candidate.get("logprobsResult"))
         if chances:
             events.append(Probable(chances, index))
         choice.finish = candidate.get("finishReason") or choice.finish
 
     def _count(self, events: list[Event], usage: Usage) -> None:
-        if usage not in (self._usage, Usage()):
-            self._usage = usage
-            events.append(Counted(usage))
+        """Tell a new count; a detail that is gone from it is 0, because protobuf leaves zeros out."""
+        before = self._usage
+        if usage in (before, Usage()):
+            return
+        cached, reasoning = usage.cached, usage.reasoning
+        if (cached is None and before.cached and usage.input is not None) or (
+            reasoning is None and before.reasoning and usage.output is not None
+        ):
+            cached = 0 if cached is None and before.cached else cached
+            reasoning = 0 if reasoning is None and before.reasoning else reasoning
+            usage = Usage(usage.input, cached, None, usage.output, reasoning)
+        self._usage = usage
+        events.append(Counted(usage))
 
     # ── parts ────────────────────────────────────────────────────────────────────────
 
-    def _part(self, events: list[Event], choice: _Choice, index: int, part: Mapping[str, object]) -> None:
+    def _part(
+        self,
+        events: list[Event],
+        choice: _Choice,
+        index: int,
+        part: Mapping[str, object],
+        sources: Mapping[str, object] | None,
+    ) -> None:
+        """Take a part; ``sources`` is the candidate, where this is the text that its sources speak of."""
         signature = text(part.get("thoughtSignature"))
         if isinstance(part.get("functionCall"), dict):
             self._call(events, choice, index, mapping(part["functionCall"]), signature)
             return
         words = part.get("text")
         if isinstance(words, str):
-            self._text(events, choice, index, words, signature, thought=part.get("thought") is True)
+            self._text(events, choice, index, words, signature, thought=part.get("thought") is True, sources=sources)
             return
         seal = Seal(NAME, signature) if signature else None
         whole = _media(part, seal) or _native(part)
@@ -239,7 +264,15 @@ class GenerateReader:
             self._text(events, choice, index, "", signature, thought=False)
 
     def _text(
-        self, events: list[Event], choice: _Choice, index: int, words: str, signature: str, *, thought: bool
+        self,
+        events: list[Event],
+        choice: _Choice,
+        index: int,
+        words: str,
+        signature: str,
+        *,
+        thought: bool,
+        sources: Mapping[str, object] | None = None,
     ) -> None:
         """Text goes on in the open block; a signed text is a block of its own, a signed thought ends the open one.
 
@@ -256,6 +289,8 @@ class GenerateReader:
             if choice.ascii and not thought:
                 choice.ascii = words.isascii()
             events.append(Grew(choice.block, words, index))
+        if sources is not None:
+            self._cite(events, choice, index, sources)
         if signature:
             events.append(Sealed(choice.block, Seal(NAME, signature)))
             self._close(events, choice, index)
@@ -310,8 +345,6 @@ class GenerateReader:
 
     def _cite(self, events: list[Event], choice: _Choice, index: int, candidate: Mapping[str, object]) -> None:
         """Tell the sources of the open text, each once; with nothing open they get a text of their own."""
-        if not (candidate.get("groundingMetadata") or candidate.get("citationMetadata")):
-            return
         for source in citations(candidate, placed=choice.ascii and choice.texts == 1):
             if source in choice.cited:
                 continue
