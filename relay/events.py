@@ -10,6 +10,7 @@ that every reader keeps and every writer may rely on:
 * `Opened` carries the part as far as it is known: a `ToolCall` with id and name and ``arguments`` ``""``, a
   `Text` with ``""``; the growth that follows is appended. Parts that arrive whole (`Media`, `Native`, redacted
   `Thinking`) are complete in `Opened` and do not grow.
+* The proof of a `ToolCall` comes in `Opened` where it is known by then: most dialects have room for it in the id only.
 * Every block is closed before `Finished` of its choice. `Finished` comes at most once for each choice, and
   ``TOOL_CALLS`` is its reason whenever the choice called tools and ended well.
 * `Counted` may come at any time, also behind `Finished`; a later one replaces an earlier one, field by field.

@@ -151,8 +151,7 @@ def _block(number: int, part: Part, choice: int) -> list[Event]:
         text, seal = part.text, part.seal
         bare = msgspec.structs.replace(part, text="", seal=None)
     elif isinstance(part, ToolCall):
-        text, seal = part.arguments, part.seal
-        bare = msgspec.structs.replace(part, arguments="", seal=None)
+        text, bare = part.arguments, msgspec.structs.replace(part, arguments="")  # its proof may go into its id
     elif isinstance(part, Refusal):
         text, bare = part.text, Refusal("")
     events: list[Event] = [Opened(number, bare, choice)]

@@ -88,7 +88,8 @@ class ResponsesReader:
     def end(self) -> Sequence[Event]:
         """The body ended: close what is open."""
         if not self._ended:
-            self._close_all()
+            for item in self._items.values():
+                self._close(item)
         events, self._events = self._events, []
         return events
 
@@ -109,7 +110,7 @@ class ResponsesReader:
         elif kind == "response.output_item.added":
             self._added(event)
         elif kind == "response.output_item.done":
-            self._item_done(self._place(event), opened(event.item))
+            self._done(event)
         elif kind == "response.output_text.done":
             self._text_done(event, event.text)
         elif kind == "response.refusal.done":
@@ -152,8 +153,7 @@ class ResponsesReader:
                 self._item_done(place, mapping(item))
         self._close_all()
         self._events.append(Finished(self._reason(response, status)))
-        usage = mapping(response.get("usage"))
-        if usage:
+        if usage := mapping(response.get("usage")):
             self._events.append(Counted(read_usage(usage)))
         self._events.append(Ended())
         self._ended = True
@@ -180,23 +180,31 @@ class ResponsesReader:
 
     # ── items ────────────────────────────────────────────────────────────────────────
 
-    def _place(self, event: StreamEvent) -> int:
-        """Where an event's item stands; a provider that does not number its items has them found by id."""
-        if event.output_index is not None:
-            return event.output_index
+    def _place(self, index: int | None, identity: str) -> int:
+        """Where an item stands: at its index, or where one with its id is; a new place if there is none.
+
+        Some providers do not number their items, others give several the same number.
+        """
+        if index is not None:
+            item = self._items.get(index)
+            if item is None or not identity or item.identity in ("", identity):
+                return index
         for place, item in self._items.items():
-            if event.item_id and item.identity == event.item_id:
+            if identity and item.identity == identity:
                 return place
-        return max(self._items, default=-1) + (0 if self._items and not event.item else 1)
+        if index is not None and not self._items[index].done:
+            return index
+        last = max(self._items, default=-1)
+        return last if last >= 0 and not identity else last + 1
 
     def _added(self, event: StreamEvent) -> None:
         body = opened(event.item)
-        place = self._place(event)
-        if place in self._items:  # numbers that do not count: the next free place
-            if self._items[place].identity == text(body.get("id")):
-                return
-            place = max(self._items) + 1
-        self._add(place, body)
+        identity = text(body.get("id"))
+        place = self._place(event.output_index, identity)
+        if place not in self._items:
+            self._add(place, body)
+        elif self._items[place].identity != identity and event.output_index is not None:
+            self._add(max(self._items) + 1, body)
 
     def _add(self, place: int, body: Mapping[str, object]) -> Item:
         kind = text(body.get("type"))
@@ -218,10 +226,8 @@ class ResponsesReader:
 
     def _find(self, event: StreamEvent, kind: str) -> Item | None:
         """The item that a delta belongs to, made if it was never announced; None if it is done."""
-        place = self._place(event)
+        place = self._place(event.output_index, event.item_id)
         item = self._items.get(place)
-        if item is not None and event.item_id and item.identity and item.identity != event.item_id:
-            item = next((other for other in self._items.values() if other.identity == event.item_id), item)
         if item is None:
             item = self._items[place] = Item(kind, event.item_id)
         return None if item.done else item
@@ -234,7 +240,7 @@ class ResponsesReader:
         if kind == "response.output_text.delta":
             self._grow_text(event, Text(""))
         elif kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
-            item = self._items.get(self._place(event))
+            item = self._items.get(self._place(event.output_index, event.item_id))
             if item is not None and not item.done and item.kind in _CALLS:
                 self._grow(item.blocks[0], event.delta)
         elif kind == "response.refusal.delta":
@@ -313,22 +319,23 @@ class ResponsesReader:
             self._events.append(Cited(block.number, citation))
 
     def _annotated(self, event: StreamEvent) -> None:
-        item = self._items.get(self._place(event))
-        block = item.blocks.get(event.content_index or 0) if item is not None and not item.done else None
-        if block is not None and not block.closed:
-            for citation in citations({"annotations": [opened(event.annotation)]}):
-                block.cited += 1
-                self._events.append(Cited(block.number, citation))
+        note = opened(event.annotation)
+        block = self._text(event, Text("")) if note else None
+        if block is not None:
+            block.cited += 1
+            self._events += [Cited(block.number, citation) for citation in citations({"annotations": [note]})]
 
     # ── ends of items ────────────────────────────────────────────────────────────────
+
+    def _done(self, event: StreamEvent) -> None:
+        body = opened(event.item)
+        place = self._place(event.output_index, text(body.get("id")))
+        if place not in self._items or not self._items[place].done:
+            self._item_done(place, body)
 
     def _item_done(self, place: int, body: Mapping[str, object]) -> None:
         """An item is complete: what it has beyond what came already, and its end."""
         item = self._items.get(place)
-        if item is not None and item.done:
-            if item.identity == text(body.get("id")):
-                return
-            item, place = None, max(self._items) + 1
         kind = text(body.get("type"))
         if item is None or (item.kind != kind and not item.blocks):
             item = self._add(place, body)
@@ -352,11 +359,9 @@ class ResponsesReader:
         return list(enumerate(parts))
 
     def _call_done(self, item: Item, body: Mapping[str, object]) -> None:
-        block = item.blocks[0]
-        if not block.grown:
-            words = text(body.get("input" if item.custom else "arguments"))
-            if words or not item.custom:
-                self._grow(block, words if item.custom or words.strip() else "{}")
+        words = text(body.get("input" if item.custom else "arguments"))
+        if not item.blocks[0].grown and (words or not item.custom):
+            self._grow(item.blocks[0], words if item.custom or words.strip() else "{}")
 
     def _reasoning_done(self, item: Item, body: Mapping[str, object]) -> None:
         seal = seal_of(body)

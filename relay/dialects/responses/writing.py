@@ -161,8 +161,8 @@ class ResponsesWriter:
 
     def _grew(self, event: Grew, following: Event | None) -> None:
         """A block grows, maybe with log probabilities right behind."""
-        block = self._blocks.get(event.block) or self._announced(event.block)
-        if block is None or not event.text:
+        block = event.text and (self._blocks.get(event.block) or self._announced(event.block))
+        if not block:
             return
         tokens = _tokens(following)
         if tokens and isinstance(block, TextBlock):
@@ -183,9 +183,7 @@ class ResponsesWriter:
             case Closed():
                 self._close(event.block)
             case Cited():
-                block = self._blocks.get(event.block) or self._announced(event.block)
-                if isinstance(block, TextBlock):
-                    self._keep(block.cite(self._emit, event.citation))
+                self._cite(event)
             case Sealed():
                 self._seal(event)
             case Probable() if event.choice == 0 and not isinstance(before, Grew):
@@ -200,13 +198,7 @@ class ResponsesWriter:
     def _open(self, number: int, part: Part) -> None:
         if isinstance(part, ToolCall):
             self._call(number, part)
-        elif isinstance(part, Text | Refusal):
-            self._waiting[number] = part
-            if part.text:
-                self._out.append(self._grow(self._shown(number), part.text))
-            for citation in part.citations if isinstance(part, Text) else ():
-                self._take(Cited(number, citation), None)
-        elif isinstance(part, Thinking):
+        elif isinstance(part, Text | Refusal | Thinking):
             self._waiting[number] = part
             if part.text:
                 self._out.append(self._grow(self._shown(number), part.text))
@@ -226,7 +218,8 @@ class ResponsesWriter:
         block: TextBlock | ThinkingBlock
         if isinstance(part, Thinking):
             self._settle()
-            identity = part.id or self._made("rs_")
+            taken = any(item.identity == part.id for item in self._items)  # xAI gives several the same
+            identity = part.id if part.id and not taken else self._made("rs_")
             block = ThinkingBlock(len(self._items), identity, part, summary=part.summary or self._summary)
             self._items.append(block)
         else:
@@ -235,6 +228,8 @@ class ResponsesWriter:
             block = TextBlock(self._message_item(), part)
         self._blocks[number] = block
         block.begin(self._emit)
+        for citation in part.citations if isinstance(part, Text) else ():
+            self._cite(Cited(number, citation))
         return block
 
     def _message_item(self) -> MessageItem:
@@ -272,6 +267,15 @@ class ResponsesWriter:
 
     def _made(self, prefix: str) -> str:
         return made_id(prefix, self._asked.request_id, len(self._items), length=48)
+
+    def _cite(self, event: Cited) -> None:
+        """Write a source; one of text that has not begun waits for it."""
+        waiting, block = self._waiting.get(event.block), self._blocks.get(event.block)
+        if isinstance(waiting, Text):
+            sources = (*waiting.citations, event.citation)
+            self._waiting[event.block] = msgspec.structs.replace(waiting, citations=sources)
+        elif isinstance(block, TextBlock):
+            self._keep(block.cite(self._emit, event.citation))
 
     def _seal(self, event: Sealed) -> None:
         """Keep a proof; only reasoning has a place for one that comes after its beginning."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
+
+import msgspec
+from openai.types.responses import ResponseStreamEvent
 
 from relay.chat import ChatRequest, Completion
 from relay.dialects.codec import Asked, Back, Built, Call, Front, Target
@@ -35,8 +38,6 @@ def built(request: ChatRequest, *quirks: Quirk, stream: bool = False) -> Built:
 
 def sent(request: ChatRequest, *quirks: Quirk) -> dict[str, Any]:
     """The JSON body that a provider gets."""
-    import msgspec
-
     body: dict[str, Any] = json.loads(msgspec.json.encode(built(request, *quirks).fields))
     return body
 
@@ -84,6 +85,22 @@ def payloads(data: bytes) -> list[dict[str, Any]]:
         out.append(event)
     assert b"".join(frame.raw for frame in SSEDecoder(1 << 24).feed(data)) == data
     return out
+
+
+MODELS = {
+    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(ResponseStreamEvent)[0])
+}
+"""Type of an event → the SDK's class for it."""
+
+
+def taken_by_sdk(event: dict[str, Any]) -> None:
+    """Hold an event to the SDK's class for its type.
+
+    Raises:
+        ValueError: the SDK does not take it.
+        KeyError: it does not know the type.
+    """
+    MODELS[event["type"]].model_validate(event)
 
 
 class Judge:
