@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import attrs
 import msgspec
 
+from relay.dialects.registry import DIALECTS
 from relay.echo.knobs import Knobs
 from relay.echo.reply import Reply, whole
+from relay.errors import RelayError
 
 
 class Shape(enum.Enum):
@@ -17,6 +19,10 @@ class Shape(enum.Enum):
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    COHERE = "cohere"
+    OLLAMA = "ollama"
+    BEDROCK = "bedrock"
 
 
 _OPENAI_KINDS: Mapping[int, tuple[str, str | None]] = {
@@ -42,6 +48,19 @@ _ANTHROPIC_KINDS: Mapping[int, str] = {
 """Status → type. See: https://docs.anthropic.com/en/api/errors (read 2026-11)."""
 
 
+class _Said(RelayError):
+    """An error of any status, for the renderers of relay's dialects."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self._status = status
+
+    @property
+    def http_status(self) -> int:
+        """The status asked for."""
+        return self._status
+
+
 def error_body(shape: Shape, status: int, message: str, request_id: str, param: str | None = None) -> bytes:
     """The JSON body of an error answer.
 
@@ -56,6 +75,8 @@ def error_body(shape: Shape, status: int, message: str, request_id: str, param: 
     if shape is Shape.OPENAI:
         kind, code = _OPENAI_KINDS.get(status, (plain, None))
         return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+    if shape is not Shape.ANTHROPIC:
+        return DIALECTS[shape.value].render_error(_Said(message, status), request_id)
     kind = _ANTHROPIC_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
     error = {"type": kind, "message": message}
     return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})

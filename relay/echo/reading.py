@@ -54,11 +54,17 @@ class Call:
         body: a JSON text or a form.
         now: Unix seconds.
         mint: prefix → a new id that begins with it.
+        model: the model that the path names, or "".
+        stream: whether the path asks for a stream; None where the body tells.
+        array: whether that stream is to be one JSON array.
     """
 
     body: bytes | Form
     now: int
     mint: Callable[[str], str]
+    model: str = ""
+    stream: bool | None = None
+    array: bool = False
 
     @property
     def files(self) -> tuple[Upload, ...]:

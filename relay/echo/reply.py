@@ -39,6 +39,10 @@ class Reply:
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
+    def typed(self, content_type: bytes) -> Reply:
+        """The same answer under another content type."""
+        return attrs.evolve(self, content_type=content_type)
+
 
 def refuse(knobs: Knobs, *names: str, why: str = "does nothing on this endpoint") -> None:
     """Refuse knobs that would have no effect.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, ClassVar, cast
@@ -17,12 +18,14 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from relay.echo import bedrock
 from relay.echo.audio import answer_speech, answer_transcription, answer_translation
 from relay.echo.chat import answer_chat
 from relay.echo.completions import answer_completion
 from relay.echo.embeddings import answer_embeddings
 from relay.echo.faults import Shape, asked_error, error_body
 from relay.echo.forms import read_form
+from relay.echo.hub import answerer
 from relay.echo.images import answer_edit, answer_generation
 from relay.echo.messages import answer_count, answer_message
 from relay.echo.models import model, model_list
@@ -68,6 +71,40 @@ DOORS: Mapping[str, Door] = {
 }
 """Path → how it is answered."""
 
+ALSO: Mapping[str, Door] = {
+    "/v2/chat": Door(answerer("cohere", "/v2/chat"), Shape.COHERE),
+    "/v2/embed": Door(answerer("cohere", "/v2/embed"), Shape.COHERE),
+    "/v2/rerank": Door(answerer("cohere", "/v2/rerank"), Shape.COHERE),
+    "/api/chat": Door(answerer("ollama", "/api/chat"), Shape.OLLAMA),
+    "/api/generate": Door(answerer("ollama", "/api/generate"), Shape.OLLAMA),
+    "/api/embed": Door(answerer("ollama", "/api/embed"), Shape.OLLAMA),
+}
+"""The same for paths outside ``/v1``."""
+
+_GEMINI = "/v1beta/models/{model}:"
+_ACTIONS: Mapping[str, tuple[Door, bool]] = {
+    "generateContent": (Door(answerer("gemini", _GEMINI + "generateContent"), Shape.GEMINI), False),
+    "streamGenerateContent": (Door(answerer("gemini", _GEMINI + "generateContent"), Shape.GEMINI), True),
+    "countTokens": (Door(answerer("gemini", _GEMINI + "countTokens"), Shape.GEMINI), False),
+    "embedContent": (Door(answerer("gemini", _GEMINI + "embedContent"), Shape.GEMINI), False),
+    "batchEmbedContents": (Door(answerer("gemini", _GEMINI + "batchEmbedContents"), Shape.GEMINI), False),
+    "converse": (Door(bedrock.answer_converse, Shape.BEDROCK), False),
+    "converse-stream": (Door(bedrock.answer_converse, Shape.BEDROCK), True),
+    "count-tokens": (Door(bedrock.answer_count, Shape.BEDROCK), False),
+}
+"""Action at the end of a path that names a model → how it is answered, and whether as a stream."""
+
+_MODEL = re.compile(r"/(?:v1beta/models/(?P<gemini>.+):|model/(?P<bedrock>.+)/)(?P<action>[A-Za-z-]+)")
+
+
+def find(path: str) -> tuple[Door | None, str, bool | None]:
+    """What answers a path, the model that it names, and whether it asks for a stream (None: the body tells)."""
+    match = _MODEL.fullmatch(path)
+    if match is None or match["action"] not in _ACTIONS:
+        return DOORS.get(path) or ALSO.get(path), "", None
+    door, stream = _ACTIONS[match["action"]]
+    return door, match["gemini"] or match["bedrock"], stream
+
 
 class EchoResource(Resource):
     """Every path of the echo.
@@ -90,11 +127,11 @@ class EchoResource(Resource):
     def render(self, request: Request) -> int:
         """Answer a request, with an error if need be."""
         path = unquote(request.path.decode("latin-1"))
-        door = DOORS.get(path)
+        door, named, stream = find(path)
         shape = _shape(request, door)
         request_id = _mint("req_")
         try:
-            reply = self._reply(request, path, door)
+            reply = self._reply(request, path, door, named, stream)
             if reply.knobs.status is not None:
                 reply = asked_error(shape, reply.knobs, reply.knobs.status, request_id)
         except RelayError as error:
@@ -106,7 +143,7 @@ class EchoResource(Resource):
         Player(self._clock, request, reply, self._tally).start()
         return NOT_DONE_YET
 
-    def _reply(self, request: Request, path: str, door: Door | None) -> Reply:
+    def _reply(self, request: Request, path: str, door: Door | None, model_id: str, stream: bool | None) -> Reply:
         """The answer to a request.
 
         Raises:
@@ -114,7 +151,8 @@ class EchoResource(Resource):
         """
         if door is not None:
             _allow(request, b"POST")
-            call = Call(_body(request, door), int(self._wall()), _mint)
+            array = stream is True and b"sse" not in request.args.get(b"alt", ()) and door.shape is Shape.GEMINI
+            call = Call(_body(request, door), int(self._wall()), _mint, model_id, stream, array)
             return door.answer(call)
         if path != MODELS_PATH and not path.startswith(f"{MODELS_PATH}/"):
             raise UnknownPath(f"The echo has no path {path!r}.")

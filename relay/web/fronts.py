@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from relay.endpoints import ENDPOINTS, FORWARDED
 from relay.exchange import Headers
 
@@ -9,6 +11,10 @@ PREFIX = "/v1"
 
 _BEGINNINGS = {"/v1beta/": "gemini", "/api/": "ollama", "/v2/": "cohere"}
 """Beginning of a path → the dialect that has such paths."""
+
+
+_ACTION = re.compile(r"(:|%3A)(stream)?(g|G)enerateContent$|(:|%3A)(countTokens|embedContent|batchEmbedContents)$")
+"""The end of a path that only Gemini's clients call."""
 
 
 def front(path: str, headers: Headers) -> str:
@@ -24,6 +30,8 @@ def front(path: str, headers: Headers) -> str:
     for beginning, dialect in _BEGINNINGS.items():
         if path.startswith(beginning):
             return dialect
+    if _ACTION.search(canonical):
+        return "gemini"
     if not canonical.startswith(f"{PREFIX}/"):
         canonical = PREFIX + canonical
     if canonical in FORWARDED:

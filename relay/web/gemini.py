@@ -1,4 +1,4 @@
-"""``/v1beta/models``: Gemini's paths, which name the model and the action.
+"""``/v1beta/models``, or ``/v1/models``: Gemini's paths, which name the model and the action.
 
 See: https://ai.google.dev/api/generate-content and https://ai.google.dev/api/models (read 2026-11).
 """
@@ -38,20 +38,34 @@ _ACTIONS = {
 """Action in a path → action of the canonical endpoint."""
 
 
+def actions(door: Door, gateway: Gateway) -> Mapping[str, Guarded]:
+    """Action at the end of a path → what serves it."""
+    return {
+        action: GeminiAction(door, ENDPOINTS[f"{MODELS}/{{model}}:{canonical}"], gateway)
+        for action, canonical in _ACTIONS.items()
+    }
+
+
 def split(path: bytes) -> tuple[str, str]:
-    """Model and action of a path below `MODELS`; the action is "" where there is none.
+    """Model and action of a path below ``…/models/``; the action is "" where there is none.
 
     Raises:
         InvalidRequest: the model's name is not UTF-8.
     """
-    rest = path.decode("latin-1").removeprefix(MODELS + "/").removesuffix("/")
-    model, colon, action = rest.rpartition(":")
-    if not colon or action not in _ACTIONS:
-        model, action = rest, ""
     try:
-        return unquote_to_bytes(model).decode("utf-8"), action
+        rest = unquote_to_bytes(path.decode("latin-1")).decode("utf-8").partition("/models/")[2].removesuffix("/")
     except UnicodeDecodeError as error:
         raise InvalidRequest("The model's name in the path is not UTF-8.", param="model") from error
+    model, colon, action = rest.rpartition(":")
+    return (model, action) if colon and action in _ACTIONS else (rest, "")
+
+
+def acting(actions: Mapping[str, Guarded], request: RelayRequest) -> Guarded | None:
+    """What serves the action that a path ends in; None if it ends in none."""
+    try:
+        return actions.get(split(request.path)[1])
+    except InvalidRequest:
+        return None
 
 
 class GeminiAction(DialectResource):
@@ -79,15 +93,11 @@ class GeminiModels(ModelLeaf):
     def __init__(self, door: Door, index: ModelIndex, gateway: Gateway, reporter: Reporter) -> None:
         super().__init__(door, index, gateway, reporter)
         self._one = GeminiModel(door, index, gateway, reporter)
-        self._actions: Mapping[str, Guarded] = {
-            action: GeminiAction(door, ENDPOINTS[f"{MODELS}/{{model}}:{canonical}"], gateway)
-            for action, canonical in _ACTIONS.items()
-        }
+        self._actions = actions(door, gateway)
 
     def getChild(self, path: bytes, request: RelayRequest) -> Resource:
         """The action that the end of the path names; without one, the model itself."""
-        _, colon, action = request.path.decode("latin-1").removesuffix("/").rpartition(":")
-        return self._actions.get(action, self._one) if colon else self._one
+        return acting(self._actions, request) or self._one
 
     def show(self, request: RelayRequest, owners: Mapping[str, str]) -> tuple[str, dict[str, object]]:
         """All models in one page."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -110,15 +110,31 @@ def _is_anthropic(request: RelayRequest) -> bool:
 
 
 class ModelsResource(ModelLeaf):
-    """``GET /v1/models``."""
+    """``GET /v1/models``.
 
-    def __init__(self, door: Door, index: ModelIndex, gateway: Gateway, reporter: Reporter) -> None:
+    Args:
+        door: see `ModelLeaf`.
+        index: see there.
+        gateway: see there.
+        reporter: see there.
+        acting: what serves the action that a path ends in; None if it ends in none.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        index: ModelIndex,
+        gateway: Gateway,
+        reporter: Reporter,
+        acting: Callable[[RelayRequest], Resource | None],
+    ) -> None:
         super().__init__(door, index, gateway, reporter)
         self._one = ModelResource(door, index, gateway, reporter)
+        self._acting = acting
 
     def getChild(self, path: bytes, request: RelayRequest) -> Resource:
-        """Whatever stands below is the id of a model."""
-        return self._one
+        """Whatever stands below is the id of a model, unless it ends in one of Gemini's actions."""
+        return self._acting(request) or self._one
 
     def show(self, request: RelayRequest, owners: Mapping[str, str]) -> tuple[str, dict[str, object]]:
         """All models, as Anthropic's or OpenAI's clients read them."""

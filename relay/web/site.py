@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProtocol, IReactorFromThreads, IReactorTime, ITransport
@@ -245,7 +246,8 @@ def build_site(
     reporter = Reporter(gateway, configuration, reactor, wall)
     door = Door(configuration, keys, DIALECTS, reporter)
     index = ModelIndex(configuration, catalog, keys, reactor)
-    models = ModelsResource(door, index, gateway, reporter)
+    actions = gemini.actions(door, gateway)
+    models = ModelsResource(door, index, gateway, reporter, partial(gemini.acting, actions))
     table: dict[str, Guarded] = {
         "/": RootResource(door, (*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics")),
         "/health": HealthResource(door, configuration, introspection),
