@@ -123,8 +123,10 @@ class ConverseReader:
             return _NOTHING
         fault = stream_fault(frame)
         if fault is not None:
-            self._ended = True
+            self._ended, self._kind = True, ""
             return (fault,)
+        if self._finished and frame.event != b"metadata":
+            return _NOTHING
         body = mapping(lenient.load(frame.data))
         events: list[Event] = []
         if not self._began:

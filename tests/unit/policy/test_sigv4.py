@@ -121,6 +121,24 @@ class SigV4Tests(SynchronousTestCase):
         _, canonical = canonical_request("POST", "/model/amazon.nova-lite-v1:0/converse", (HOST,), EMPTY)
         self.assertEqual(canonical.split("\n")[1], "/model/amazon.nova-lite-v1%3A0/converse")
 
+    def test_converse(self) -> None:
+        """Bedrock's requests get the signatures that AWS's own SDK (botocore 1.44) gives them."""
+        signing = attrs.evolve(SIGNING, token=Secret("tok"), service="bedrock")
+        fields = ((b"host", b"bedrock-runtime.us-east-1.amazonaws.com"), (b"content-type", b"application/json"))
+        digest = hashlib.sha256(b'{"a":1}').hexdigest()
+        for target, signature in (
+            (
+                "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x/converse",
+                b"d85a0ab524b51eb79e81179c28273dc49a12881f0339eaa5f6ce7be157a65f16",
+            ),
+            (
+                "/model/amazon.nova-2-lite-v1:0/converse-stream",
+                b"1c753b193c8f20cd93c489b0d73b86db9b89d4b4d2d533edaee37bb8423b275a",
+            ),
+        ):
+            added = dict(sign(signing, "POST", target, fields, digest))
+            self.assertEqual(added[b"authorization"][-64:], signature, target)
+
     def test_session(self) -> None:
         """A session token travels beside the signature; without one the field is not there."""
         signing = attrs.evolve(SIGNING, token=Secret(TOKEN))
