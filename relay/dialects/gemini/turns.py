@@ -19,7 +19,7 @@ from relay.dialects.codec import Target
 from relay.dialects.gemini.naming import Names
 from relay.dialects.gemini.parts import NAME, is_youtube, mime_of
 from relay.dialects.gemini.thinking import Family
-from relay.dialects.lenient import load
+from relay.dialects.lenient import load, mapping
 from relay.errors import InvalidRequest
 from relay.provider import Quirk
 
@@ -207,18 +207,18 @@ def _signed(part: dict[str, Any], seal: Seal | None) -> dict[str, Any]:
     return {**part, "thoughtSignature": seal.value} if seal is not None else part
 
 
-def arguments(call: ToolCall) -> dict[str, Any]:
-    """A call's arguments as an object.
+def arguments(call: ToolCall) -> dict[str, Any] | msgspec.Raw:
+    """A call's arguments as an object, byte for byte where they are good JSON.
 
     Raises:
         InvalidRequest: they are no JSON object.
     """
     if call.custom:
         return {"input": call.arguments}
-    value = load(call.arguments.encode("utf-8", "surrogatepass")) if call.arguments.strip() else {}
-    if value is None and call.arguments.strip() == "null":
-        value = {}
-    if not isinstance(value, dict):
+    if call.arguments.strip() in ("", "null"):
+        return {}
+    value = _object(call.arguments)
+    if value is None:
         raise InvalidRequest(
             f"The arguments of the call {call.id[:80]!r} of {call.name[:80]!r} are not a JSON object.",
             param="messages[].tool_calls[].function.arguments",
@@ -226,13 +226,24 @@ def arguments(call: ToolCall) -> dict[str, Any]:
     return value
 
 
+def _object(words: str) -> dict[str, Any] | msgspec.Raw | None:
+    """A text that is a JSON object, as it is; None for any other."""
+    data = words.encode("utf-8", "surrogatepass")
+    try:
+        return msgspec.Raw(data) if isinstance(msgspec.json.decode(data), dict) else None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        value = load(data)
+        return value if isinstance(value, dict) else None
+
+
 def response(result: ToolResult) -> dict[str, Any] | msgspec.Raw:
     """What a function returned as the object that Gemini wants: JSON objects as they are, texts as ``result``."""
     words = said(result)
-    value = load(words.encode("utf-8", "surrogatepass")) if words[:1] == "{" else None
+    value = _object(words) if words[:1] == "{" else None
     if result.error:
-        return value if isinstance(value, dict) and "error" in value else {"error": words}
-    return value if isinstance(value, dict) else {"result": words}
+        told = value is not None and "error" in mapping(load(words.encode("utf-8", "surrogatepass")))
+        return value if value is not None and told else {"error": words}
+    return {"result": words} if value is None else value
 
 
 def said(result: ToolResult) -> str:

@@ -250,6 +250,13 @@ class StreamTests(SynchronousTestCase):
         data = b'data: {"candidates":[{"content":{"parts":' + parts + b"}}]}\n\n"
         self.assertEqual(words(assemble(read([data])))[2], [("f", {"a": "\ufffd"})])
 
+    def test_deep(self) -> None:
+        """JSON nested as deeply as can be read, and deeper, is no exception."""
+        for depth in (*range(800, 1010, 7), 5000):
+            deep = b"[" * depth + b"]" * depth
+            for part in (b'{"functionCall":{"name":"f","args":{"a":%b}}}' % deep, b'{"new":%b}' % deep):
+                check_events(read([b'data: {"candidates":[{"content":{"parts":[%b]}}]}\n\n' % part]))
+
     @settings(max_examples=100, deadline=None)
     @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
     def test_anyBytes(self, data: bytes) -> None:
