@@ -22,6 +22,7 @@ from relay.events import Began, Closed, Ended, Erred, Event, Finished, Grew, Ope
 from relay.exchange import Usage
 from relay.wire.sse import Event as Frame
 from tests.unit.dialects.responses.streaming import BACK, TARGET, read, stream
+from tests.unit.dialects.streams import RESPONSES, recordings, singly
 
 Payload = dict[str, Any]
 
@@ -429,6 +430,26 @@ class StreamTests(SynchronousTestCase):
             for half in (b"\\ud83d", b"\\ude00")
         )
         self.assertEqual(assemble(read([data])).choices[0].parts, (Text("\ud83d\ude00"),))
+
+
+class KeptTests(SynchronousTestCase):
+    """The recorded streams that are kept beside the tests."""
+
+    def test_streams(self) -> None:
+        """Each is read the same however it is sliced, and says what its last event says."""
+        seen = 0
+        for name, endpoint, data in recordings():
+            if endpoint is not RESPONSES:
+                continue
+            seen += 1
+            events = read([data])
+            lawful(events)
+            self.assertEqual(read(singly(data)), events, name)
+            last = [line[6:] for line in data.splitlines() if line.startswith(b"data: {")][-1]
+            streamed, told = assemble(events), whole(json.loads(last)["response"])
+            self.assertEqual(streamed.choices[0].parts[-1], told.choices[0].parts[-1], name)
+            self.assertEqual(streamed.usage, told.usage, name)
+        self.assertGreater(seen, 1)
 
 
 TYPES = st.sampled_from(
