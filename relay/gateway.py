@@ -274,11 +274,11 @@ class _Serving:
             if self._gateway.draining:
                 raise _draining()
             owner = self._gateway.owner(self._running.request)
-            if isinstance(owner, Deferred):
+            if isinstance(owner, KeyInfo):
+                self._known(owner)
+            else:
                 self._waiting = owner
                 owner.addCallback(self._known).addErrback(self._end)
-            else:
-                self._known(owner)
         except Exception:
             self._end(Failure())
 

@@ -12,7 +12,7 @@ from relay.dialects.request import JSONRequest, read_request
 from relay.dialects.translation import Translation
 from relay.endpoints import BodyKind, Endpoint
 from relay.errors import InvalidRequest, RelayError, UnsupportedMedia
-from relay.exchange import ANONYMOUS, ClientRequest, Headers, LimitState, UpstreamRequest
+from relay.exchange import ANONYMOUS, Body, ClientRequest, Headers, LimitState, UpstreamRequest
 from relay.interfaces import IKeyStore, ILimiter, IModelCatalog
 from relay.policy import forward, routing, translating
 from relay.policy.credentials import depends_on_client, upstream_credential
@@ -26,6 +26,9 @@ _CHAT = ("/v1/chat/completions", "/v1/completions")
 
 _REMEMBERED = 4096
 """Model names whose way is remembered; junk names from clients make no difference beyond that."""
+
+_HEADS = 32
+"""Clients' heads that are remembered for a way."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -78,9 +81,21 @@ class Way:
         translated: whether front and back differ.
         template: the common part of the upstream requests where all use the same key, made
             with the first of them; None before.
+        requests: what goes upstream, but for the body, for heads that clients send again and again; by
+            identity of the client's header fields.
     """
 
-    __slots__ = ("asks_usage", "clients_keys", "deployment", "label", "limit", "served", "template", "translated")
+    __slots__ = (
+        "asks_usage",
+        "clients_keys",
+        "deployment",
+        "label",
+        "limit",
+        "requests",
+        "served",
+        "template",
+        "translated",
+    )
 
     def __init__(self, deployment: Deployment, endpoint: Endpoint, label: str, *, keys_required: bool) -> None:
         provider = deployment.provider
@@ -92,6 +107,23 @@ class Way:
         self.asks_usage = endpoint.path in _CHAT and Quirk.NO_STREAM_USAGE not in provider.quirks
         self.clients_keys = depends_on_client(provider, first=deployment.first, keys_required=keys_required)
         self.template: Template | None = None
+        self.requests: dict[tuple[int, bool], tuple[Headers, UpstreamRequest]] = {}
+
+    def upstream(
+        self, template: Template, request: ClientRequest, body: bytes | Body, *, stream: bool
+    ) -> UpstreamRequest:
+        """Put together the request for one attempt."""
+        if self.template is None or request.query or not isinstance(body, bytes) or forward.is_form(request):
+            return forward.fill(template, request, body, stream=stream)
+        fields = request.headers
+        known = self.requests.get((id(fields), stream))
+        if known is not None and known[0] is fields:
+            return msgspec.structs.replace(known[1], body=body)
+        made = forward.fill(template, request, b"", stream=stream)
+        if len(self.requests) >= _HEADS:
+            self.requests.clear()
+        self.requests[id(fields), stream] = fields, made
+        return msgspec.structs.replace(made, body=body)
 
 
 class Planner:
@@ -139,7 +171,7 @@ class Planner:
         return Plan(
             front=front,
             back=front,
-            upstream=forward.fill(template, request, body, stream=parsed.stream),
+            upstream=way.upstream(template, request, body, stream=parsed.stream),
             strip_usage=ask_usage,
             limit=limit,
             heartbeat=way.served.stream.heartbeat,
@@ -161,7 +193,7 @@ class Planner:
             raise InvalidRequest(f"Provider {provider.name!r} does not stream on {served.path}.", param="stream")
         template = way.template or self._template(running, way, served, request.credential)
         front = DIALECTS[request.endpoint.front]
-        upstream = forward.fill(template, request, translating.body(translation.built, provider), stream=stream)
+        upstream = way.upstream(template, request, translating.body(translation.built, provider), stream=stream)
         return Plan(
             front=front,
             back=passage.dialect,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 import attrs
@@ -218,7 +219,8 @@ def list_request(provider: Provider, secret: Secret | None) -> tuple[Headers, st
 
 def is_form(request: ClientRequest) -> bool:
     """Whether the body is a multipart form."""
-    return request.content_type.lower().startswith("multipart/")
+    content_type = request.content_type
+    return content_type != "application/json" and content_type.lower().startswith("multipart/")
 
 
 def _with_query(target: str, query: bytes) -> str:
@@ -264,7 +266,13 @@ def read_head(headers: Headers) -> Head:
             kept.append(field)
     if own:
         kept.append((b"x-upstream-request-id", own.encode("ascii")))
-    return Head(tuple(kept), media.partition(b";")[0].strip().lower().decode("latin-1"), own)
+    return Head(tuple(kept), _media(media), own)
+
+
+@lru_cache(maxsize=64)
+def _media(value: bytes) -> str:
+    """The media type in a ``Content-Type``."""
+    return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
 def _safe_id(value: bytes) -> str:
