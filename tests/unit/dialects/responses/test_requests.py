@@ -548,50 +548,20 @@ JSON = st.recursive(
 )
 NAMES = st.sampled_from(
     [
-        "type",
-        "role",
-        "content",
-        "text",
-        "image_url",
-        "file_data",
-        "call_id",
-        "name",
-        "arguments",
-        "output",
-        "summary",
-        "encrypted_content",
-        "tools",
-        "parameters",
-        "format",
-        "schema",
-        "mode",
-        "input",
-        "id",
-        "namespace",
-        "annotations",
-        "result",
+        *("type", "role", "content", "text", "image_url", "file_data", "call_id", "name", "arguments", "output"),
+        *("summary", "encrypted_content", "tools", "parameters", "format", "schema", "mode", "input", "id"),
+        *("namespace", "annotations", "result"),
     ]
 )
 KINDS = st.sampled_from(
     [
-        "message",
-        "function_call",
-        "function_call_output",
-        "custom_tool_call",
-        "reasoning",
-        "input_text",
-        "input_image",
-        "input_file",
-        "refusal",
-        "namespace",
-        "function",
-        "custom",
-        "web_search",
-        "user",
-        "assistant",
-        "additional_tools",
-        "image_generation_call",
+        *("message", "function_call", "function_call_output", "custom_tool_call", "reasoning", "input_text"),
+        *("input_image", "input_file", "refusal", "namespace", "function", "custom", "web_search", "user"),
+        *("assistant", "additional_tools", "image_generation_call"),
     ]
+)
+FIELDS = st.sampled_from(
+    ["input", "tools", "tool_choice", "text", "reasoning", "include", "metadata", "instructions", "model"]
 )
 LIKELY = st.recursive(
     KINDS | st.text(max_size=4) | st.none() | st.integers(0, 3),
@@ -604,27 +574,7 @@ class AnyJSONTests(SynchronousTestCase):
     """Whatever a client sends."""
 
     @settings(max_examples=100, deadline=None)
-    @given(
-        st.dictionaries(
-            st.sampled_from(
-                [
-                    *[
-                        "input",
-                        "tools",
-                        "tool_choice",
-                        "text",
-                        "reasoning",
-                        "include",
-                        "metadata",
-                        "instructions",
-                        "model",
-                    ]
-                ]
-            ),
-            LIKELY | JSON,
-            max_size=4,
-        )
-    )
+    @given(st.dictionaries(FIELDS, LIKELY | JSON, max_size=4))
     def test_anyJSON(self, body: dict[str, object]) -> None:
         """Any JSON is read or refused, never a fault of relay's."""
         try:
