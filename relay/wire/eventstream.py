@@ -140,37 +140,42 @@ class EventStreamDecoder:
         messages: list[Message] = []
         start, size = 0, len(data)
         self._need = _PRELUDE.size
+        known = self._known
         while size - start >= _PRELUDE.size:
             total, headers, check = _PRELUDE.unpack_from(data, start)
-            self._check_prelude(data[start : start + 8], total, headers, check)
-            if size - start < total:
+            if crc32(data[start : start + 8]) != check or not _OVERHEAD + headers <= total <= self._limit:
+                raise self._wrong(data[start : start + 8], total, check)
+            end = start + total
+            if end > size:
                 self._need = total
                 break
-            messages.append(self._message(data[start : start + total], _PRELUDE.size + headers, check))
-            start += total
+            raw = data if total == size else data[start:end]
+            if crc32(raw[8:-4], check) != _CRC.unpack_from(raw, total - 4)[0]:
+                raise ValueError("a message has a wrong checksum")
+            block = raw[12 : 12 + headers]
+            head = known.get(block) or self._understand(block)
+            messages.append(Message(raw, head.event, raw[12 + headers : -4], head))
+            start = end
         if start < size:
             self._buffer += data[start:] if start else data
         return messages
 
-    def _check_prelude(self, lengths: bytes, total: int, headers: int, check: int) -> None:
-        if crc32(lengths) != check:
-            raise ValueError("a message begins with a wrong checksum")
-        if total > self._limit:
-            raise ValueError(f"a message is larger than {self._limit} bytes")
-        if total < _OVERHEAD + headers or headers > _LONGEST_HEADERS:
-            raise ValueError("a message's lengths are impossible")
+    def _understand(self, block: bytes) -> Head:
+        """Headers that have not been met before, or too many others have."""
+        if len(block) > _LONGEST_HEADERS:
+            raise ValueError("a message's headers are too long")
+        head = read_head(block)
+        if len(self._known) < _REMEMBERED:
+            self._known[block] = head
+        return head
 
-    def _message(self, raw: bytes, end: int, check: int) -> Message:
-        """Understand a whole message whose headers end at ``end`` and whose lengths have the checksum ``check``."""
-        if crc32(raw[8:-4], check) != _CRC.unpack_from(raw, len(raw) - 4)[0]:
-            raise ValueError("a message has a wrong checksum")
-        block = raw[_PRELUDE.size : end]
-        head = self._known.get(block)
-        if head is None:
-            head = read_head(block)
-            if len(self._known) < _REMEMBERED:
-                self._known[block] = head
-        return Message(raw, head.event, raw[end:-4], head)
+    def _wrong(self, lengths: bytes, total: int, check: int) -> ValueError:
+        """What is wrong with the beginning of a message."""
+        if crc32(lengths) != check:
+            return ValueError("a message begins with a wrong checksum")
+        if total > self._limit:
+            return ValueError(f"a message is larger than {self._limit} bytes")
+        return ValueError("a message's lengths are impossible")
 
 
 def read_head(block: bytes) -> Head:
