@@ -24,8 +24,8 @@ from relay.events import Cited, Closed, Finished, Grew, Opened, Probable, Sealed
 class _Logprobs(msgspec.Struct):
     """Log probabilities as OpenAI gives them."""
 
-    content: list[msgspec.Raw] | None = None
-    refusal: list[msgspec.Raw] | None = None
+    content: list[Any] | None = None
+    refusal: list[Any] | None = None
 
 
 class ChoiceReader:
@@ -238,11 +238,11 @@ class ChoiceReader:
 
     def _probable(self, choice: Choice, out: Events) -> None:
         try:
-            found = msgspec.convert(choice.logprobs, _Logprobs)
+            found = msgspec.convert(mended(choice.logprobs), _Logprobs)
         except msgspec.ValidationError:
             return
         if found.content or found.refusal:
-            out.append(Probable(msgspec.json.encode(mended(choice.logprobs)), self._index))
+            out.append(Probable(msgspec.json.encode(found), self._index))
 
     def _mend(self, delta: Delta) -> Delta:
         """A delta in which halves of characters were put together, across chunks for text and reasoning."""

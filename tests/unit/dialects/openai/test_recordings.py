@@ -270,7 +270,7 @@ class RequestTests(SynchronousTestCase):
                 self.assertEqual(fields.get(name), expected.get(name), f"{case.name} {name}")
             self.assertEqual(
                 [simple(message) for message in fields["messages"]],
-                [simple(message) for message in sent["messages"]],
+                [each for each in map(simple, sent["messages"]) if each != EMPTY],
                 case.name,
             )
             self.assertEqual(bare(fields.get("tools", [])), bare(expected.get("tools", [])), case.name)
@@ -305,6 +305,10 @@ class RequestTests(SynchronousTestCase):
                 request.parse(data, CALL)
             except InvalidRequest as error:
                 self.assertTrue(error.param)
+
+
+EMPTY: dict[str, Any] = {"role": "assistant", "words": "", "media": [], "calls": [], "answers": None}
+"""An assistant's turn of which nothing is left, and which is left out."""
 
 
 def bare(tools: list[dict[str, Any]]) -> list[Any]:
