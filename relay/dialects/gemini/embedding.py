@@ -6,16 +6,13 @@ https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-
 
 from __future__ import annotations
 
-import array
-import base64
-import binascii
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from relay.chat import Media, Text
 from relay.dialects import losses, problems
 from relay.dialects.codec import Asked, Built, Call, Target
+from relay.dialects.floats import unpacked
 from relay.dialects.gemini.contents import Conversation
 from relay.dialects.gemini.fields import Fields
 from relay.dialects.gemini.fields import load as load_fields
@@ -111,24 +108,11 @@ def _input(request: Fields) -> Input:
 
 def render(answer: Embeddings, asked: Asked) -> bytes:
     """The vectors as JSON: one, or a list of them."""
-    vectors = [{"values": _numbers(vector)} for vector in answer.vectors]
+    vectors = [{"values": unpacked(vector)} for vector in answer.vectors]
     body: dict[str, Any] = {"embedding": vectors[0]} if asked.request.single and vectors else {"embeddings": vectors}
     if answer.usage.input is not None:
         body["usageMetadata"] = {"promptTokenCount": answer.usage.input}
     return dump(body)
-
-
-def _numbers(vector: tuple[float, ...] | str) -> tuple[float, ...]:
-    if not isinstance(vector, str):
-        return vector
-    numbers = array.array("f")
-    try:
-        numbers.frombytes(base64.b64decode(vector))
-    except (binascii.Error, ValueError):
-        return ()
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return tuple(numbers)
 
 
 # ── the provider's side ──────────────────────────────────────────────────────────────

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from relay.chat import Finish, Seal
 from relay.dialects.carry import unwrap64, wrap64
+from relay.dialects.quoting import encode
 
 NAME = "gemini"
 OUTPUT_TOOL = "relay_structured_output"
@@ -146,23 +145,12 @@ def take(signature: str) -> tuple[Seal, bool]:
 def dump(value: Any) -> bytes:
     """A value as JSON, also with halves of characters in its texts: they are replaced.
 
-    A provider may cut a character's two escapes apart; no client could read the half alone. What is
-    nested so deeply that only reading it just worked is ``{}``.
+    What is nested so deeply that only reading it just worked is ``{}``.
     """
     try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError:
-        return msgspec.json.encode(_whole_characters(value))
+        return encode(value)
     except RecursionError:
         return b"{}"
-
-
-def _whole_characters(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, Mapping):
-        return {_whole_characters(name): _whole_characters(member) for name, member in value.items()}
-    return [*map(_whole_characters, value)] if isinstance(value, list | tuple) else value
 
 
 def is_youtube(url: str) -> bool:

@@ -8,8 +8,9 @@ https://ai.google.dev/gemini-api/docs/thought-signatures (read 2026-11).
 
 from __future__ import annotations
 
+import re
+from calendar import timegm
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -83,6 +84,7 @@ class _TextChunk(msgspec.Struct):
     promptFeedback: msgspec.Raw | None = None
 
 
+_MOMENT = re.compile(r"([1-9]\d{3})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z", re.ASCII)
 _decode = msgspec.json.Decoder(_TextChunk).decode
 _NOTHING: Mapping[str, object] = {}
 
@@ -377,9 +379,8 @@ def _native(part: Mapping[str, object]) -> Native | None:
 
 
 def _seconds(created: str) -> int:
-    """Unix seconds of an RFC 3339 time, 0 if it is none."""
-    try:
-        moment = datetime.fromisoformat(created) if created else datetime.fromtimestamp(0, UTC)
-        return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
-    except (ValueError, OverflowError, OSError):
+    """Unix seconds of a time in UTC as RFC 3339 writes it, 0 if it is none."""
+    match = _MOMENT.match(created)
+    if match is None or not 1 <= int(match[2]) <= 12:
         return 0
+    return max(0, timegm((*map(int, match.groups()), 0, 0, 0)))

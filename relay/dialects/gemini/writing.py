@@ -20,6 +20,7 @@ from relay.dialects.gemini.answer import grounded, response_id, show_call, show_
 from relay.dialects.gemini.errors import render_error
 from relay.dialects.gemini.grounding import logprobs_result
 from relay.dialects.gemini.parts import REASON, dump
+from relay.dialects.quoting import quoted
 from relay.errors import RelayError
 from relay.events import Began, Cited, Closed, Counted, Event, Finished, Grew, Opened, Probable, Sealed
 from relay.exchange import Usage
@@ -138,7 +139,7 @@ class GenerateWriter:
         start = self._start
         if self._array:
             self._start = b",\r\n"
-        return start + block.head + dump(event.text) + block.tail
+        return start + block.head + quoted(event.text) + block.tail
 
     def _opened(self, event: Opened) -> bytes:
         part = event.part
