@@ -40,6 +40,7 @@ class EventWriter:
         "_calls",
         "_citations",
         "_contents",
+        "_early",
         "_grown",
         "_id",
         "_open",
@@ -59,6 +60,7 @@ class EventWriter:
         self._part: Part | None = None  # what that block is
         self._grown = False  # whether anything of it was written
         self._prefix = self._suffix = b""  # around its next piece
+        self._early: list[Cited] = []  # citations that came before the first words of the open block
         self._waiting: dict[int, list[Event]] = {}  # later blocks, held back; in the order of opening
         self._blocks: dict[int, int] = {}  # the hub's number of a text → number of the content block
         self._contents = self._calls = self._citations = 0
@@ -127,7 +129,7 @@ class EventWriter:
             self._waiting[event.block].append(event)
             return b""
         if isinstance(event, Cited):
-            return self._cite(event) if event.block in self._blocks else b""
+            return self._cite(event)
         if event.block != self._open:
             return b""
         match event:
@@ -145,7 +147,11 @@ class EventWriter:
         if not text:
             return b""
         begin = b"" if self._grown else self._begin()
-        return begin + self._prefix + quoted(text) + self._suffix
+        piece = begin + self._prefix + quoted(text) + self._suffix
+        if self._early:
+            piece += b"".join(map(self._cite, self._early))
+            self._early.clear()
+        return piece
 
     def _begin(self) -> bytes:
         """The first frame of the open block."""
@@ -179,12 +185,17 @@ class EventWriter:
         elif self._grown:
             out = _frame("content-end", self._contents - 1)
         self._open, self._part, self._grown = -1, None, False
+        self._early.clear()
         while self._waiting and self._open < 0:
             out += self._take_all(self._waiting.pop(next(iter(self._waiting))))
         return out
 
     def _cite(self, event: Cited) -> bytes:
-        """A citation begins and ends at once."""
+        """A citation begins and ends at once, behind the first words that it may belong to."""
+        if event.block not in self._blocks:
+            if event.block == self._open and isinstance(self._part, Text):
+                self._early.append(event)
+            return b""
         index = self._citations
         self._citations += 1
         said = cited(event.citation, self._blocks[event.block])
