@@ -87,9 +87,9 @@ class ServerFile(Strict):
         ]
         | UnsetType
     ) = UNSET
-    strict: Annotated[bool, Meta(description="true refuses what a translation cannot carry, instead of dropping it.")] = (
-        False
-    )
+    strict: Annotated[
+        bool, Meta(description="true refuses what a translation cannot carry, instead of dropping it.")
+    ] = False
 
 
 class StoreFile(Strict):
