@@ -76,6 +76,27 @@ class Calls:
     def __init__(self) -> None:
         self.all: list[OpenCall] = []
 
+    def grown(self, calls: Any) -> tuple[int, str] | None:
+        """Block and words of the usual piece: more arguments for the last call. None if it is anything else."""
+        if not self.all or type(calls) is not list or len(calls) != 1 or type(calls[0]) is not dict:
+            return None
+        last, value = self.all[-1], calls[0]
+        function = value.get("function")
+        if (
+            last.block < 0
+            or last.free
+            or not last.given
+            or last.index is None
+            or value.get("index") != last.index
+            or type(function) is not dict
+            or value.get("id")
+            or function.get("name")
+            or value.get("extra_content")
+        ):
+            return None
+        words = function.get("arguments")
+        return (last.block, words) if type(words) is str and words else None
+
     def of(self, piece: Piece, place: int, *, alone: bool, whole: bool) -> tuple[OpenCall, bool]:
         """The call that a piece belongs to, and whether it is new.
 

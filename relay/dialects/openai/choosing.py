@@ -59,17 +59,7 @@ class ChoiceReader:
         if delta is not None:
             if not sound:
                 delta = self._mend(delta)
-            content, blocks = delta.content, self._blocks
-            if (
-                type(content) is str
-                and blocks.block >= 0
-                and blocks.tags is None
-                and blocks.kind is Text
-                and _only_text(delta)
-            ):
-                if content:
-                    out.append(Grew(blocks.block, content, self._index))
-            else:
+            if not self._usual(delta, out):
                 self._delta(delta, out, whole=choice.delta is None, seed=seed)
         if choice.logprobs:
             self._probable(choice, out)
@@ -92,6 +82,31 @@ class ChoiceReader:
         blocks.close(out)
         for call in self._calls.all:
             self._settle(call, out)
+
+    def _usual(self, delta: Delta, out: Events) -> bool:
+        """Take a delta that only adds to what is open, as nearly all of them do; False if it is another one."""
+        if delta.is_rare():
+            return False
+        blocks, content, calls = self._blocks, delta.content, delta.tool_calls
+        if calls:
+            grown = self._calls.grown(calls) if not content and not delta.is_reasoning() else None
+            if grown is None:
+                return False
+            out.append(Grew(grown[0], grown[1], self._index))
+            return True
+        if blocks.block < 0 or blocks.tags is not None:
+            return False
+        if delta.is_reasoning():
+            words = delta.reasoning_content or delta.reasoning
+            if content or blocks.kind is not Thinking or blocks.key is not None or type(words) is not str:
+                return False
+            out.append(Grew(blocks.block, words, self._index))
+            return True
+        if type(content) is not str or blocks.kind is not Text:
+            return False
+        if content:
+            out.append(Grew(blocks.block, content, self._index))
+        return True
 
     def _delta(self, delta: Delta, out: Events, *, whole: bool, seed: bytes) -> None:
         """All that a delta may hold, in the order in which it belongs."""
@@ -257,20 +272,3 @@ class ChoiceReader:
             else:
                 changed[name] = mended(value)
         return Delta(**changed)
-
-
-def _only_text(delta: Delta) -> bool:
-    """Whether a delta adds to the text and to nothing else, which is what nearly all of them do."""
-    return not (
-        delta.tool_calls
-        or delta.reasoning_content
-        or delta.reasoning
-        or delta.reasoning_details
-        or delta.thinking_blocks
-        or delta.refusal
-        or delta.annotations
-        or delta.function_call
-        or delta.images
-        or delta.audio
-        or delta.extra_content
-    )

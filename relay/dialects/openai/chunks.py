@@ -28,6 +28,23 @@ class Delta(msgspec.Struct, gc=False):
     audio: Any = None
     extra_content: Any = None
 
+    def is_reasoning(self) -> bool:
+        """Whether it holds plain reasoning."""
+        return bool(self.reasoning_content or self.reasoning)
+
+    def is_rare(self) -> bool:
+        """Whether it holds more than text, plain reasoning and calls."""
+        return bool(
+            self.reasoning_details
+            or self.thinking_blocks
+            or self.refusal
+            or self.function_call
+            or self.annotations
+            or self.images
+            or self.audio
+            or self.extra_content
+        )
+
 
 class Choice(msgspec.Struct, gc=False):
     """A choice of a stream (``delta``) or of a whole answer (``message``)."""
