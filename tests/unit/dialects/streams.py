@@ -10,7 +10,7 @@ from pathlib import Path
 from relay.dialects.base import Listener
 from relay.dialects.passthrough import Passthrough
 from relay.dialects.registry import DIALECTS
-from relay.endpoints import FORWARDED, Endpoint
+from relay.endpoints import ENDPOINTS, FORWARDED, Endpoint
 from relay.wire.sse import SSEDecoder
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
@@ -21,13 +21,16 @@ GENERATE = Endpoint("/v1beta/models/generate", "gemini", streams=True)
 CHAT = FORWARDED["/v1/chat/completions"]
 MESSAGES = FORWARDED["/v1/messages"]
 RESPONSES = FORWARDED["/v1/responses"]
+COHERE = ENDPOINTS["/v2/chat"]
 
 
 def endpoint_of(dialect: str, name: str = "") -> Endpoint:
     """The endpoint that a recording belongs to."""
     if name.startswith("completions"):
         return FORWARDED["/v1/completions"]
-    return {"openai": CHAT, "anthropic": MESSAGES, "responses": RESPONSES, "gemini": GENERATE}[dialect]
+    return {"openai": CHAT, "anthropic": MESSAGES, "responses": RESPONSES, "gemini": GENERATE, "cohere": COHERE}[
+        dialect
+    ]
 
 
 def recordings() -> Iterator[tuple[str, Endpoint, bytes]]:

@@ -14,6 +14,7 @@ from relay.dialects.codec import Call, Target
 from relay.dialects.cohere.dialect import COHERE
 from relay.endpoints import ENDPOINTS, Operation
 from relay.events import Counted, Ended, Erred, Finished
+from relay.exchange import Usage
 from relay.wire.sse import SSEDecoder
 from tests.unit.dialects.cohere.events import (
     BACK,
@@ -29,17 +30,39 @@ from tests.unit.dialects.cohere.events import (
     written,
 )
 from tests.unit.dialects.stories import FOLDER, Recording, recordings
-from tests.unit.dialects.streams import singly, slices
+from tests.unit.dialects.streams import recording, singly, slices
 
 FINISHES = {"COMPLETE": Finish.STOP, "TOOL_CALL": Finish.TOOL_CALLS, "MAX_TOKENS": Finish.LENGTH}
 
 
 def files(dialect: str, name: str) -> Iterator[tuple[Recording, bytes]]:
     """The good exchanges that have a file."""
-    for recording in recordings(dialect):
-        data = recording.file(name)
-        if data is not None and (recording.meta["status"] < 400 or name == "request.json"):
-            yield recording, data
+    for case in recordings(dialect):
+        data = case.file(name)
+        if data is not None and (case.meta["status"] < 400 or name == "request.json"):
+            yield case, data
+
+
+class KeptTests(SynchronousTestCase):
+    """The recordings that travel with the tests."""
+
+    def test_toolCalls(self) -> None:
+        """A plan, then two calls, whose arguments come in pieces."""
+        (choice,) = assemble(read(recording("cohere/tool-calls"))).choices
+        text, *calls = choice.parts
+        assert isinstance(text, Text)
+        self.assertTrue(text.text.startswith("I will search for the current"))
+        names = [(call.name, json.loads(call.arguments)) for call in calls if isinstance(call, ToolCall)]
+        self.assertEqual(names, [("get_time", {"location": "Tokyo"}), ("get_weather", {"location": "Tokyo"})])
+        self.assertEqual(choice.finish, Finish.TOOL_CALLS)
+
+    def test_citations(self) -> None:
+        """A text with the source that it names, and what it cost."""
+        completion = assemble(read(recording("cohere/citations")))
+        (text,) = completion.choices[0].parts
+        assert isinstance(text, Text)
+        self.assertEqual([citation.quote for citation in text.citations], ["Ruby"])
+        self.assertEqual(completion.usage, Usage(input=1563, cached=1376, output=22))
 
 
 class RecordingTests(SynchronousTestCase):
@@ -51,12 +74,12 @@ class RecordingTests(SynchronousTestCase):
     def test_requests(self) -> None:
         """Every request is read, and built again it says the same."""
         seen = 0
-        for recording, data in files("cohere-v2-chat", "request.json"):
+        for case, data in files("cohere-v2-chat", "request.json"):
             seen += 1
             request = FRONT.parse(data, Call(CHAT))
             again, built = wired(request, Target(request.model, stream=request.stream))
-            self.assertEqual(self.plain(again), self.plain(json.loads(data)), recording.name)
-            self.assertEqual(built.dropped, (), recording.name)
+            self.assertEqual(self.plain(again), self.plain(json.loads(data)), case.name)
+            self.assertEqual(built.dropped, (), case.name)
         self.assertGreaterEqual(seen, 20)
 
     def plain(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -78,44 +101,44 @@ class RecordingTests(SynchronousTestCase):
     def test_answers(self) -> None:
         """Every whole answer is read, and written for a client says the same, whole and streamed."""
         seen = 0
-        for recording, data in files("cohere-v2-chat", "response.json"):
+        for case, data in files("cohere-v2-chat", "response.json"):
             seen += 1
             sent = json.loads(data)
             completion = BACK.parse(data, TARGET)
             (choice,) = completion.choices
-            self.assertEqual(choice.finish, FINISHES[sent["finish_reason"]], recording.name)
+            self.assertEqual(choice.finish, FINISHES[sent["finish_reason"]], case.name)
             message, tokens = sent["message"], sent["usage"]["tokens"]
             texts = [part["text"] for part in message.get("content") or () if part["type"] == "text"]
             texts += filter(None, [message.get("tool_plan")])
-            self.assertEqual([part.text for part in choice.parts if isinstance(part, Text)], texts, recording.name)
+            self.assertEqual([part.text for part in choice.parts if isinstance(part, Text)], texts, case.name)
             calls = [one["function"] for one in message.get("tool_calls") or ()]
             made = [part for part in choice.parts if isinstance(part, ToolCall)]
-            self.assertEqual([{"name": one.name, "arguments": one.arguments} for one in made], calls, recording.name)
-            self.assertEqual(completion.usage.output, tokens["output_tokens"], recording.name)
+            self.assertEqual([{"name": one.name, "arguments": one.arguments} for one in made], calls, case.name)
+            self.assertEqual(completion.usage.output, tokens["output_tokens"], case.name)
             self.assertEqual(completion.usage.input, tokens["input_tokens"] + tokens.get("image_tokens", 0))
             self.assertEqual(completion.usage.cached, sent["usage"].get("cached_tokens"))
             usage, finish, _ = COHERE.usage(ENDPOINTS[CHAT], data)
             self.assertEqual((usage, finish), (completion.usage, sent["finish_reason"]))
-            self.assertEqual(BACK.parse(FRONT.render(completion, asked()), TARGET), completion, recording.name)
+            self.assertEqual(BACK.parse(FRONT.render(completion, asked()), TARGET), completion, case.name)
             stream = written(disassemble(completion))
             checked(stream)
-            self.assertEqual(assemble(read(stream)), completion, recording.name)
+            self.assertEqual(assemble(read(stream)), completion, case.name)
         self.assertGreaterEqual(seen, 19)
 
     def test_streams(self) -> None:
         """Every stream says what its events hold, however it is sliced, and again when it is written."""
         seen = 0
-        for number, (recording, data) in enumerate(files("cohere-v2-chat", "response.sse")):
+        for number, (case, data) in enumerate(files("cohere-v2-chat", "response.sse")):
             seen += 1
             events = read(data)
             for pieces in (singly(data), slices(data, number)):
-                self.assertEqual(read(data, pieces), events, recording.name)
+                self.assertEqual(read(data, pieces), events, case.name)
             payloads = [json.loads(frame.data) for frame in SSEDecoder(1 << 24).feed(data) if frame.data[:1] == b"{"]
             completion = assemble(events)
             (choice,) = completion.choices
             last = payloads[-1]["delta"]
-            self.assertEqual(choice.finish, FINISHES[last["finish_reason"]], recording.name)
-            self.assertEqual(completion.usage.output, last["usage"]["tokens"]["output_tokens"], recording.name)
+            self.assertEqual(choice.finish, FINISHES[last["finish_reason"]], case.name)
+            self.assertEqual(completion.usage.output, last["usage"]["tokens"]["output_tokens"], case.name)
             messages = [payload["delta"]["message"] for payload in payloads if "message" in payload.get("delta", {})]
             contents = [one.get("content") or {} for one in messages[1:]]
             words = "".join(one.get("tool_plan") or "" for one in messages[1:])
@@ -123,38 +146,38 @@ class RecordingTests(SynchronousTestCase):
             thoughts = "".join(content.get("thinking") or "" for content in contents)
             said = "".join(part.text for part in choice.parts if isinstance(part, Text))
             thought = "".join(part.text for part in choice.parts if isinstance(part, Thinking))
-            self.assertEqual((said, thought), (words, thoughts), recording.name)
+            self.assertEqual((said, thought), (words, thoughts), case.name)
             cited = sum(len(part.citations) for part in choice.parts if isinstance(part, Text))
-            self.assertEqual(cited, sum(payload["type"] == "citation-start" for payload in payloads), recording.name)
+            self.assertEqual(cited, sum(payload["type"] == "citation-start" for payload in payloads), case.name)
             calls = sum(payload["type"] == "tool-call-start" for payload in payloads)
-            self.assertEqual(sum(isinstance(part, ToolCall) for part in choice.parts), calls, recording.name)
+            self.assertEqual(sum(isinstance(part, ToolCall) for part in choice.parts), calls, case.name)
             again = written(events[:-1])
             checked(again)
-            self.assertEqual(assemble(read(again)), completion, recording.name)
-            self.assertEqual(BACK.parse(FRONT.render(completion, asked()), TARGET), completion, recording.name)
+            self.assertEqual(assemble(read(again)), completion, case.name)
+            self.assertEqual(BACK.parse(FRONT.render(completion, asked()), TARGET), completion, case.name)
         self.assertGreaterEqual(seen, 7)
 
     def test_cuts(self) -> None:
         """A stream that is cut after any event before ``message-end`` has no end, no reason, and counts nothing."""
-        for recording, data in files("cohere-v2-chat", "response.sse"):
+        for case, data in files("cohere-v2-chat", "response.sse"):
             frames = SSEDecoder(1 << 24).feed(data)
             last = next(index for index, frame in enumerate(frames) if frame.event == b"message-end")
             for count in {1, 2, last // 2, last}:
                 events = read(b"".join(frame.raw for frame in frames[:count]))
                 self.assertFalse(
-                    any(isinstance(event, Ended | Finished | Counted | Erred) for event in events), recording.name
+                    any(isinstance(event, Ended | Finished | Counted | Erred) for event in events), case.name
                 )
 
     def test_listening(self) -> None:
         """The listener finds what the reader finds."""
-        for recording, data in files("cohere-v2-chat", "response.sse"):
+        for case, data in files("cohere-v2-chat", "response.sse"):
             listener = COHERE.listener(ENDPOINTS[CHAT])
             for frame in SSEDecoder(1 << 24).feed(data):
                 listener.hear(frame)
             completion = assemble(read(data))
-            self.assertEqual((listener.usage, listener.content), (completion.usage, True), recording.name)
-            self.assertEqual(FINISHES[listener.finish], completion.choices[0].finish, recording.name)
-            self.assertEqual(listener.done, b"[DONE]" in data, recording.name)
+            self.assertEqual((listener.usage, listener.content), (completion.usage, True), case.name)
+            self.assertEqual(FINISHES[listener.finish], completion.choices[0].finish, case.name)
+            self.assertEqual(listener.done, b"[DONE]" in data, case.name)
 
     def test_vectors(self) -> None:
         """Embeddings and rankings are read, and written again say the same."""
@@ -163,23 +186,23 @@ class RecordingTests(SynchronousTestCase):
             (RERANK, Operation.RANK, "cohere-rerank"),
         ):
             seen = 0
-            for recording, data in files(dialect, "response.json"):
+            for case, data in files(dialect, "response.json"):
                 seen += 1
                 answer = COHERE.backs[operation].parse(data, TARGET)
-                body = recording.file("request.json")
+                body = case.file("request.json")
                 if body is None:
                     continue
                 request = COHERE.fronts[path].parse(body, Call(path))
                 rendered = COHERE.fronts[path].render(answer, asked(path, request))
-                self.assertEqual(COHERE.backs[operation].parse(rendered, TARGET), answer, recording.name)
+                self.assertEqual(COHERE.backs[operation].parse(rendered, TARGET), answer, case.name)
                 built = COHERE.backs[operation].build(request, Target(request.model))
-                self.assertEqual(json.loads(json.dumps(built.fields)), json.loads(body), recording.name)
+                self.assertEqual(json.loads(json.dumps(built.fields)), json.loads(body), case.name)
             self.assertGreaterEqual(seen, 2)
 
     def test_errors(self) -> None:
         """Every error answer's words are read."""
-        failed = [recording for recording in recordings("cohere-v2-chat") if recording.meta["status"] >= 400]
-        for recording in failed:
-            data = recording.file("response.json") or b""
+        failed = [case for case in recordings("cohere-v2-chat") if case.meta["status"] >= 400]
+        for case in failed:
+            data = case.file("response.json") or b""
             self.assertEqual(COHERE.read_error(data)[0], json.loads(data)["message"])
         self.assertGreaterEqual(len(failed), 1)

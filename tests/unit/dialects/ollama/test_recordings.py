@@ -19,7 +19,7 @@ from relay.exchange import Usage
 from relay.wire.ndjson import NDJSONDecoder
 from tests.unit.dialects.ollama.lines import BACK, CHAT, GENERATE, TARGET, asked, checked, read, wired, written
 from tests.unit.dialects.stories import FOLDER, Recording, recordings
-from tests.unit.dialects.streams import singly, slices
+from tests.unit.dialects.streams import FIXTURES, singly, slices
 
 LOADS = frozenset({"ollama/ollama-chat/doc-load-a-model", "ollama/ollama-generate/doc-load-a-model"})
 """Requests that only load a model."""
@@ -40,6 +40,18 @@ def streams() -> Iterator[tuple[str, str, bytes]]:
         data = recording.file("response.ndjson")
         if data is not None:
             yield recording.name, path, data
+
+
+class KeptTests(SynchronousTestCase):
+    """The recording that travels with the tests."""
+
+    def test_text(self) -> None:
+        """Sixty lines of a joke, and what they cost."""
+        completion = assemble(read((FIXTURES / "ollama" / "text.ndjson").read_bytes()))
+        (text,) = completion.choices[0].parts
+        assert isinstance(text, Text)
+        self.assertTrue(text.text.startswith("Here's one:\n\nWhy did the OpenTelemetry"))
+        self.assertEqual((completion.usage, completion.model), (Usage(input=17, output=63), "llama3"))
 
 
 class RecordingTests(SynchronousTestCase):
