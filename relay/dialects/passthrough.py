@@ -162,6 +162,8 @@ class Passthrough:
         whole = frame.data.startswith(b"[DONE]") or load(frame.data) is not None
         if not whole or (self._listener.hear(frame) and self._strip):
             return b""
+        if self._dialect.stream_type != EVENTS:  # a line of its own; clients choke on an empty one
+            return frame.raw + b"\n"
         if frame.raw.endswith(b"\n\r"):
             return frame.raw
         return frame.raw + (b"\n" if frame.raw.endswith(b"\n") else b"\n\n")

@@ -12,13 +12,15 @@ from relay.chat import Choice, Completion, Finish, Seal, Text, Thinking, ToolCal
 from relay.dialects.assembly import disassemble
 from relay.dialects.base import Listener
 from relay.dialects.ollama.dialect import OLLAMA
+from relay.dialects.passthrough import Passthrough
 from relay.dialects.registry import DIALECTS
 from relay.endpoints import ENDPOINTS
-from relay.errors import InvalidRequest, UpstreamOverloaded
+from relay.errors import InvalidRequest, TruncatedStream, UpstreamOverloaded
 from relay.exchange import Usage
 from relay.outcome import Stage
 from relay.vectors import Embeddings, EmbedRequest
 from tests.unit.dialects.ollama.lines import CHAT, EMBED, GENERATE, asked, written
+from tests.unit.dialects.streams import FIXTURES, run, singly, slices
 
 ERROR = UpstreamOverloaded("too busy", stage=Stage.STREAM)
 
@@ -85,6 +87,35 @@ class ListenerTests(SynchronousTestCase):
         listener = hear(b'{"error":"out of memory"}')
         self.assertEqual((listener.error, listener.done, listener.content), (("out of memory", ""), True, False))
         self.assertEqual(listener.fail(ERROR, "r"), b'{"error":"too busy"}\n')
+
+
+class PassingTests(SynchronousTestCase):
+    """Equal front and back."""
+
+    def passing(self) -> Passthrough:
+        """A transcoder for a chat."""
+        return Passthrough(OLLAMA, ENDPOINTS[CHAT], "d", strip_usage=True)
+
+    def test_unchanged(self) -> None:
+        """Every byte goes through, however the stream is cut; the last line gets its end if it lacks one."""
+        data = (FIXTURES / "ollama" / "text.ndjson").read_bytes()
+        for number, pieces in enumerate(([data], singly(data), [data[:-1]], slices(data, 1))):
+            transcoder = self.passing()
+            self.assertEqual(run(transcoder, pieces), data, number)
+            self.assertEqual((transcoder.usage, transcoder.stop), (Usage(input=17, output=63), "stop"))
+
+    def test_cut(self) -> None:
+        """Without the last line it is no whole answer."""
+        data = (FIXTURES / "ollama" / "text.ndjson").read_bytes()
+        transcoder = self.passing()
+        transcoder.feed(data[:3000])
+        self.assertRaises(TruncatedStream, transcoder.end)
+
+    def test_error(self) -> None:
+        """An error line is the first and last that is heard."""
+        transcoder = self.passing()
+        transcoder.feed(b'{"error":"out of memory"}\n')
+        self.assertEqual((str(transcoder.error), transcoder.started, transcoder.end()), ("out of memory", False, b""))
 
 
 class RecordTests(SynchronousTestCase):
