@@ -28,7 +28,7 @@ from relay.dialects.transcode import Transcoder
 from relay.endpoints import FORWARDED
 from relay.exchange import AttemptRecord, ClientRequest, ExchangeRecord, ExchangeStarted, Headers, UpstreamRequest
 from relay.gateway import Gateway
-from relay.interfaces import IConfiguration, IModelCatalog, IObserver, ISink, IUpstream, IUpstreamResponse
+from relay.interfaces import IConfiguration, IModelCatalog, IObserver, ISigner, ISink, IUpstream, IUpstreamResponse
 from relay.loader.snapshot import load
 from relay.loader.sources import Sources
 from relay.policy.credentials import client_credential
@@ -139,6 +139,15 @@ class Instant:
         return succeed(None)
 
 
+@implementer(ISigner)
+class _NoSigner:
+    """Signs nothing: the question's provider takes a bearer key."""
+
+    def sign(self, request: UpstreamRequest, provider: Provider, credential: Secret | None) -> UpstreamRequest:
+        """The request as it is."""
+        return request
+
+
 class Nowhere:
     """A file that forgets."""
 
@@ -188,6 +197,7 @@ class Middle:
         self.gateway = Gateway(
             configuration=configuration,
             upstream=Instant(answer),
+            signer=_NoSigner(),
             catalog=NoLists(),
             keys=self.keys,
             limiter=self.limiter,

@@ -15,11 +15,12 @@ from relay.dialects.passthrough import Opaque, Passthrough
 from relay.dialects.transcode import Transcoder
 from relay.dialects.translation import Translation
 from relay.errors import UpstreamProtocol
-from relay.exchange import Headers
-from relay.interfaces import ISink, IUpstream, IUpstreamResponse
+from relay.exchange import Headers, UpstreamRequest
+from relay.interfaces import ISigner, ISink, IUpstream, IUpstreamResponse
 from relay.outcome import Stage
 from relay.planning import Estimate, Plan
 from relay.policy import failures, forward
+from relay.provider import Provider
 from relay.running import RunningExchange
 from relay.secret import Redactor
 
@@ -73,6 +74,7 @@ class Attempt:
         plan: what to send and how to read the answer.
         sink: the client's side.
         upstream: the way to the provider.
+        signer: puts signatures and tokens into requests.
         redaction: gives the filter that masks keys in what the provider says.
         clock: for heartbeats.
         ended: called once: with None when the answer is whole and delivered, else with the failure: an
@@ -88,6 +90,8 @@ class Attempt:
         "_redaction",
         "_response",
         "_running",
+        "_sent",
+        "_signer",
         "_sink",
         "_transcoder",
         "_upstream",
@@ -100,6 +104,7 @@ class Attempt:
         plan: Plan,
         sink: ISink,
         upstream: IUpstream,
+        signer: ISigner,
         redaction: Callable[[], Redactor],
         clock: IReactorTime,
         ended: Callable[[Failure | None], None],
@@ -108,6 +113,8 @@ class Attempt:
         self._plan = plan
         self._sink = sink
         self._upstream = upstream
+        self._signer = signer
+        self._sent = plan.upstream
         self._redaction = redaction
         self._clock = clock
         self._ended = ended
@@ -121,9 +128,23 @@ class Attempt:
             request = self._plan.upstream
             if request.stream:
                 self._deliver().start_heartbeats()
-            self._wait(self._upstream.send(request), self._take)
+            if self._plan.signs is None:
+                self._wait(self._upstream.send(request), self._take)
+            else:
+                self._sign(request, self._plan.signs)
         except Exception:
             self._end(Failure())
+
+    def _sign(self, request: UpstreamRequest, provider: Provider) -> None:
+        signed = self._signer.sign(request, provider, request.credential)
+        if isinstance(signed, UpstreamRequest):
+            self._send(signed)
+        else:
+            self._wait(signed, self._send)
+
+    def _send(self, request: UpstreamRequest) -> None:
+        self._sent = request
+        self._wait(self._upstream.send(request), self._take)
 
     def cancel(self) -> None:
         """Give up, in whatever phase it is."""
@@ -312,7 +333,7 @@ class Attempt:
 
     def _mask(self) -> Redactor:
         """The filter for what the provider says: relay's keys, and the client's own if that was sent."""
-        sent = self._plan.upstream.credential
+        sent = self._sent.credential
         redactor = self._redaction()
         return redactor if sent is None else redactor.plus(sent)
 

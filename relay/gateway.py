@@ -23,6 +23,7 @@ from relay.interfaces import (
     ILimiter,
     IModelCatalog,
     IObserver,
+    ISigner,
     ISink,
     IUpstream,
     of_no_interest,
@@ -40,6 +41,7 @@ class Gateway:
     Args:
         configuration: the snapshot in force.
         upstream: the way to providers.
+        signer: puts signatures and tokens into requests.
         catalog: what providers list.
         keys: who may call.
         limiter: request rates.
@@ -56,6 +58,7 @@ class Gateway:
         *,
         configuration: IConfiguration,
         upstream: IUpstream,
+        signer: ISigner,
         catalog: IModelCatalog,
         keys: IKeyStore,
         limiter: ILimiter,
@@ -66,6 +69,7 @@ class Gateway:
     ) -> None:
         self._configuration = configuration
         self._upstream = upstream
+        self._signer = signer
         self._planner = Planner(keys, limiter, catalog)
         self._keys = keys
         self._started = _interested(observer.exchange_started for observer in observers)
@@ -168,7 +172,7 @@ class Gateway:
             answer_alone(running, planned, sink)
             return None
         running.attempt_began()
-        return Attempt(running, planned, sink, self._upstream, self._redaction, self._clock, ended)
+        return Attempt(running, planned, sink, self._upstream, self._signer, self._redaction, self._clock, ended)
 
     def attempt_ended(self, running: RunningExchange, sink: ISink, reason: Failure | None) -> None:
         """Tell the observers how an attempt went."""

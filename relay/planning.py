@@ -17,7 +17,7 @@ from relay.interfaces import IKeyStore, ILimiter, IModelCatalog
 from relay.policy import forward, routing, translating
 from relay.policy.credentials import depends_on_client, upstream_credential
 from relay.policy.forward import Template
-from relay.provider import ProviderEndpoint, Quirk, RateLimit
+from relay.provider import SIGNED_SCHEMES, Provider, ProviderEndpoint, Quirk, RateLimit
 from relay.running import RunningExchange
 from relay.secret import Secret
 
@@ -43,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
         heartbeat: seconds of silence before a heartbeat; 0 sends none.
         translation: how the answer is translated, None where front and back are one.
         notes: header fields of relay's own for the answer.
+        signs: the provider whose credential is a signature or a token, made for each attempt; else None.
     """
 
     front: Dialect
@@ -53,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
     heartbeat: float
     translation: Translation | None = None
     notes: Headers = ()
+    signs: Provider | None = None
 
     def stream_error(self, error: RelayError, request_id: str) -> bytes:
         """An in-stream error for a client that has seen no content yet."""
@@ -74,6 +76,7 @@ class Way:
     Attributes:
         deployment: the deployment.
         served: how its provider serves the endpoint.
+        signs: the provider, where each of its requests has to be signed; else None.
         label: the model for metric labels.
         limit: the rate limit in force.
         asks_usage: whether usage has to be asked for in streams.
@@ -93,6 +96,7 @@ class Way:
         "limit",
         "requests",
         "served",
+        "signs",
         "template",
         "translated",
     )
@@ -102,6 +106,7 @@ class Way:
         self.deployment = deployment
         self.served: ProviderEndpoint = provider.endpoints[endpoint.path]
         self.translated = translating.needed(endpoint, provider)
+        self.signs = provider if provider.auth.scheme in SIGNED_SCHEMES else None
         self.label = label
         self.limit: RateLimit = provider.rate_limits[endpoint.path]
         self.asks_usage = endpoint.path in _CHAT and Quirk.NO_STREAM_USAGE not in provider.quirks
@@ -175,6 +180,7 @@ class Planner:
             strip_usage=ask_usage,
             limit=limit,
             heartbeat=way.served.stream.heartbeat,
+            signs=way.signs,
         )
 
     def _translated(self, running: RunningExchange, way: Way, model: str, limit: LimitState | None) -> Plan | Estimate:
@@ -203,6 +209,7 @@ class Planner:
             heartbeat=served.stream.heartbeat if front.heartbeat or request.path_array else 0.0,
             translation=translation,
             notes=translating.note(translation.built),
+            signs=way.signs,
         )
 
     def _way(self, snapshot: Snapshot, endpoint: Endpoint, model: str) -> Way:

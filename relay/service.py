@@ -47,6 +47,7 @@ from relay.upstream.catalog import ModelCatalog
 from relay.upstream.client import Upstream
 from relay.upstream.dns import Resolution
 from relay.upstream.engine.upstream import EngineUpstream
+from relay.upstream.sign import Signer
 from relay.version import VERSION
 from relay.web.seams import Introspection, Phase, Status
 from relay.web.site import build_site
@@ -98,6 +99,11 @@ class RelayService(MultiService):
     def _learn_secrets(self, snapshot: Snapshot) -> None:
         """Keys are masked for as long as relay runs: running exchanges may still use old ones."""
         self._secrets.update(snapshot.secrets())
+        self._redactor = Redactor(self._secrets)
+
+    def _learn_secret(self, secret: Secret) -> None:
+        """A token was fetched: it is masked like every other key."""
+        self._secrets.add(secret)
         self._redactor = Redactor(self._secrets)
 
     def _redaction(self) -> Redactor:
@@ -154,6 +160,7 @@ class RelayService(MultiService):
         self._gateway = Gateway(
             configuration=self._configuration,
             upstream=self._upstream,
+            signer=Signer(self._http, time.time, self._reactor, self._learn_secret),
             catalog=self._catalog,
             keys=self._keys,
             limiter=self._limiter,

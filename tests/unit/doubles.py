@@ -27,6 +27,7 @@ from relay.interfaces import (
     ILimiter,
     IModelCatalog,
     IObserver,
+    ISigner,
     ISink,
     IUpstream,
     IUpstreamResponse,
@@ -265,3 +266,11 @@ class NoLimits:
 
     def active(self) -> Mapping[str, int]:
         return {}
+
+
+@implementer(ISigner)
+class NoSigner:
+    """Leaves requests as they are."""
+
+    def sign(self, request: UpstreamRequest, provider: Provider, credential: Secret | None) -> UpstreamRequest:
+        return request

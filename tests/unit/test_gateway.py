@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import msgspec
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,12 +28,12 @@ from relay.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from relay.exchange import ClientRequest, ExchangeRecord, FormField, LimitState, Usage
+from relay.exchange import ClientRequest, ExchangeRecord, FormField, LimitState, UpstreamRequest, Usage
 from relay.gateway import Gateway
 from relay.interfaces import IKeyStore, ILimiter
 from relay.outcome import Outcome, Stage
-from relay.provider import AuthScheme, Quirk, RateLimit, StreamConfig
-from relay.secret import Redactor
+from relay.provider import AuthScheme, Provider, Quirk, RateLimit, StreamConfig
+from relay.secret import Redactor, Secret
 from relay.store.memory import MemoryLimiter, StaticKeys
 from tests.unit.doubles import (
     FixedCatalog,
@@ -39,6 +41,7 @@ from tests.unit.doubles import (
     MemoryObserver,
     MemorySink,
     NoLimits,
+    NoSigner,
     OpenKeys,
     ScriptedUpstream,
 )
@@ -84,6 +87,7 @@ class GatewayCase(SynchronousTestCase):
         self.gateway = Gateway(
             configuration=self.configuration,
             upstream=self.upstream,
+            signer=NoSigner(),
             catalog=catalog or FixedCatalog(),
             keys=keys or OpenKeys(),
             limiter=limiter or NoLimits(),
@@ -549,6 +553,7 @@ class HouseholdTests(GatewayCase):
         self.gateway = Gateway(
             configuration=self.configuration,
             upstream=self.upstream,
+            signer=NoSigner(),
             catalog=FixedCatalog(),
             keys=OpenKeys(),
             limiter=NoLimits(),
@@ -595,3 +600,55 @@ class HouseholdTests(GatewayCase):
         self.stream()
         self.clock.advance(2)
         self.assertEqual(self.sink.body, b": ping\n")
+
+
+class SigningTests(GatewayCase):
+    """Providers whose credential is a signature or a token, made for each attempt."""
+
+    def setUp(self) -> None:
+        """A provider that wants signatures, and a signer that the test plays."""
+        super().setUp()
+        self.signed: Deferred[UpstreamRequest] = Deferred()
+        self.asked: list[UpstreamRequest] = []
+        provider = make_provider(key="the-signing-key", scheme=AuthScheme.SIGV4)
+        self.build(make_snapshot(provider))
+        self.gateway._signer = self  # type: ignore[assignment]  # plays the part
+
+    def sign(
+        self, request: UpstreamRequest, provider: Provider, credential: Secret | None
+    ) -> Deferred[UpstreamRequest]:
+        """What the gateway calls."""
+        self.asked.append(request)
+        return self.signed
+
+    def test_theSignedRequestIsSent(self) -> None:
+        """Nothing goes out before the signature is there; then the signed request does."""
+        done = self.call()
+        self.assertEqual((len(self.asked), self.upstream.requests), (1, []))
+        signed = msgspec.structs.replace(self.asked[0], headers=((b"authorization", b"AWS4-HMAC-SHA256 x"),))
+        self.signed.callback(signed)
+        self.assertEqual(self.upstream.requests, [signed])
+        self.upstream.answer(200, JSON, ANSWER)
+        self.successResultOf(done)
+
+    def test_noSignature(self) -> None:
+        """A signature that cannot be made fails the attempt."""
+        done = self.call()
+        self.signed.errback(UpstreamCredential("no token", stage=Stage.CONNECT))
+        self.failureResultOf(done, UpstreamCredential)
+        self.assertEqual((self.upstream.requests, self.record().attempts), ([], 1))
+
+    def test_theClientLeavesMeanwhile(self) -> None:
+        """Waiting for a token ends when the client goes."""
+        self.call()
+        self.sink.leave()
+        self.assertEqual(self.record().outcome, Outcome.CLIENT_GONE)
+
+    def test_theTokenIsMasked(self) -> None:
+        """What the signer put in is masked in what the provider says."""
+        done = self.call()
+        token = Secret("the-token-of-this-hour")
+        self.signed.callback(msgspec.structs.replace(self.asked[0], credential=token))
+        self.upstream.answer(400, JSON, b'{"error":{"message":"bad the-token-of-this-hour"}}')
+        error = self.failureResultOf(done, UpstreamRefused).value
+        self.assertNotIn("the-token", str(error))

@@ -309,3 +309,17 @@ class OtherTests(TranslatedCase):
     def test_whatNoDialectHas(self) -> None:
         """Speech cannot be asked of Anthropic."""
         self.refused(DialectUnsupported, make_request("/v1/audio/speech", b'{"model":"m","input":"a","voice":"v"}'))
+
+
+class BedrockTests(TranslatedCase):
+    """A provider of Claude that is not Anthropic."""
+
+    def test_betas(self) -> None:
+        """The betas that a client names in its header go into the body, where Bedrock wants them."""
+        provider = make_provider(scheme=AuthScheme.NONE, dialect="bedrock")
+        self.build(make_snapshot(provider))
+        body = b'{"model":"anthropic.claude-sonnet-4-5","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
+        self.call(make_request(MESSAGES, body, headers=((b"anthropic-beta", b"a-2026-01-01, b-2026-01-01"),)))
+        sent = self.sent()
+        self.assertEqual(sent["additionalModelRequestFields"]["anthropic_beta"], ["a-2026-01-01", "b-2026-01-01"])
+        self.assertEqual(self.upstream.requests[-1].target, "/model/anthropic.claude-sonnet-4-5/converse")
