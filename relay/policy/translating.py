@@ -101,8 +101,19 @@ def asked(passage: Passage, request: ClientRequest, model: str, created: int) ->
         raise InvalidRequest("The body is too large for this endpoint's content type.")
     url = call(request)
     hub = passage.front.parse(request.body, url)
+    if isinstance(hub, ChatRequest) and passage.dialect.name == "bedrock":
+        hub = _with_betas(hub, request)
     tokens = estimate.tokens(hub) if isinstance(hub, ChatRequest) and hub.stream else 0
     return Asked(url, request.id, model, created, hub, tokens)
+
+
+def _with_betas(hub: ChatRequest, request: ClientRequest) -> ChatRequest:
+    """Anthropic's betas, which its clients name in a header and Bedrock takes in the body."""
+    value = request.header(b"anthropic-beta")
+    if value is None:
+        return hub
+    betas = [beta.strip() for beta in value.decode("latin-1").split(",") if beta.strip()]
+    return msgspec.structs.replace(hub, extra={**hub.extra, "anthropic_beta": msgspec.json.encode(betas)})
 
 
 def counted(passage: Passage, asked: Asked) -> bytes:
