@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from relay.chat import ChatRequest, Reasoning, ResponseFormat, Tool, ToolCall, ToolChoice
 from relay.dialects.codec import Built, Target
 from relay.dialects.cohere.speaking import Speech
+from relay.dialects.lenient import load, mapping
 from relay.dialects.losses import dropped
 from relay.errors import InvalidRequest
 
@@ -164,8 +164,7 @@ def _requires(parameters: bytes) -> bool:
 
     See: https://docs.cohere.com/v2/docs/tool-use-parameter-types (read 2026-11).
     """
-    schema = msgspec.json.decode(parameters) if parameters else None
-    return isinstance(schema, dict) and bool(schema.get("required"))
+    return bool(mapping(load(parameters)).get("required"))
 
 
 def _function(tool: Tool, name: str) -> dict[str, Any]:

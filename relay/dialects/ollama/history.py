@@ -98,7 +98,7 @@ def _arguments(value: Raw, where: str) -> str:
         if text.startswith(b'"'):
             text = msgspec.json.decode(text, type=str).encode()
         msgspec.json.decode(text, type=dict[str, Raw])
-    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidRequest(f"`{where}` must be an object.", param=where) from error
     return msgspec.json.format(text, indent=-1).decode()
 

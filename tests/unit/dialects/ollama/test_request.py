@@ -241,6 +241,9 @@ class ChatTests(SynchronousTestCase):
         """No JSON, lone surrogates, deep nesting: told, never a crash."""
         for body in (b"", b"{", b'{"model":"\\ud83d","messages":[]}', b'{"messages":' + b"[" * 100_000):
             self.assertRaises(InvalidRequest, OLLAMA.fronts[CHAT].parse, body, Call(CHAT))
+        deep = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
+        call = {"function": {"name": "f", "arguments": deep}}
+        self.assertRaises(InvalidRequest, heard, {"messages": [{"role": "assistant", "tool_calls": [call]}]})
 
 
 class GenerateTests(SynchronousTestCase):
