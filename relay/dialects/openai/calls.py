@@ -130,9 +130,11 @@ class Calls:
         for call in reversed(self.all):
             if call.id == piece.id and (piece.index is None or call.index in (None, piece.index)):
                 return call
-        if piece.name or piece.index is None:
+        if piece.index is None:
             return None
-        return next((call for call in reversed(self.all) if call.index == piece.index), None)
+        last = next((call for call in reversed(self.all) if call.index == piece.index), None)
+        begun = last is not None and last.name != ""
+        return None if piece.name and begun else last
 
 
 def _begins_anew(call: OpenCall, piece: Piece) -> bool:

@@ -63,6 +63,7 @@ def parse(body: bytes, call: Call) -> ChatRequest:
         top_logprobs=given.logprobs or None,
         format=read_format(given.response_format),
         extra=extra,
+        # the hub has no such field: the name alone reminds the answer of it
         names=shared_names(given, {"format": "response_format"} | ({"echo": "echo"} if given.echo else {})),
         **shared(given, call),
     )
@@ -182,8 +183,7 @@ class CompletionsWriter:
                 self._texts[event.block] = event.choice
                 return self._say(event.choice, words) if words else b""
             case Probable():
-                logprobs = old_logprobs(event.logprobs, self._lengths.get(event.choice, 0))
-                return self._chunk(event.choice, "", None, _encode(logprobs))
+                return self._chunk(event.choice, "", None, _encode(self._logprobs(event)))
             case Counted():
                 self._usage = merged(self._usage, event.usage)
             case Finished():
@@ -197,6 +197,13 @@ class CompletionsWriter:
             said = self._echoed + said
         self._lengths[choice] = self._lengths.get(choice, 0) + len(said)
         return self._chunk(choice, said, None)
+
+    def _logprobs(self, event: Probable) -> dict[str, Any]:
+        """Log probabilities of the text that has just been sent, whose tokens end where it ends."""
+        found = old_logprobs(event.logprobs, 0)
+        start = self._lengths.get(event.choice, 0) - sum(map(len, found["tokens"]))
+        found["text_offset"] = [max(start + offset, 0) for offset in found["text_offset"]]
+        return found
 
     def _start(self) -> bytes:
         if not self._head:

@@ -96,6 +96,13 @@ class AnswerTests(SynchronousTestCase):
             },
         )
 
+    def test_streamedLogprobs(self) -> None:
+        """In a stream the offsets are those of the text just sent."""
+        answer = Completion("", "", (Choice((Text("xabc"),), "stop", logprobs=LOGPROBS),))
+        chunks = payloads(written(CompletionsWriter(asked(asking(echo=True))), disassemble(answer)))
+        found = [chunk["choices"][0]["logprobs"] for chunk in chunks if chunk["choices"][0]["logprobs"]]
+        self.assertEqual([each["text_offset"] for each in found], [[4, 5]])
+
     def test_stream(self) -> None:
         """The streamed text is the whole text; finish, usage and ``[DONE]`` come last."""
         sent = written(CompletionsWriter(asked(asking(stream_options={"include_usage": True}))), disassemble(ANSWER))

@@ -230,6 +230,34 @@ PARTS: dict[str, tuple[list[Any], tuple[Part, ...]]] = {
         [delta(content="", images=[{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoA"}}])],
         (Media("image", mime="image/png", data="iVBORw0KGgoA"),),
     ),
+    "a picture in the content": (
+        [listed({"type": "image_url", "image_url": {"url": "https://h/x"}}, {"type": "image_url"})],
+        (Media("image", url="https://h/x"),),
+    ),
+    "pictures and sound that are none": (
+        [delta(content="a", images=[{"image_url": {"url": ""}}], audio={"data": "%"})],
+        (Text("a"),),
+    ),
+    "speech with its words": (
+        [delta(audio={"id": "x", "transcript": "a"}), delta(audio={"data": "AAAA", "format": "pcm16"})],
+        (Text("a"), Media("audio", mime="audio/pcm", data="AAAA")),
+    ),
+    "a source that is no URL": (
+        [delta(content="a", annotations=[{"type": "file", "file": {"hash": "h"}}])],
+        (Text("a", citations=(Citation(origin="openai", native=b'{"type":"file","file":{"hash":"h"}}'),)),),
+    ),
+    "a call that never gets a name": (
+        [call(index=0, id="x", args="{}")],
+        (ToolCall("x", "", "{}"),),
+    ),
+    "an id and a name that come late": (
+        [call(index=0, args="{"), call(index=0, id="x", name="f", args="}")],
+        (ToolCall("x", "f", "{}"),),
+    ),
+    "free text whose arguments are odd": (
+        [call(index=0, id="x", name="f__freetext", args="plain")],
+        (ToolCall("x", "f", "plain", custom=True),),
+    ),
     "125 half an emoji in each of two chunks": (
         [
             '{"choices":[{"index":0,"delta":{"content":"a\\ud83d"}}]}',

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relay.chat import (
     ChatRequest,
+    Citation,
     Media,
     Message,
     Native,
@@ -206,6 +207,58 @@ MESSAGES: dict[str, tuple[Any, str, tuple[Part, ...]]] = {
         "assistant",
         (Text("", seal=Seal("gemini", "s")),),
     ),
+    "32 a cache marker on the message": (
+        {"role": "user", "content": "a", "cache_control": {"type": "ephemeral"}},
+        "user",
+        (Text("a", cache=""),),
+    ),
+    "32 a cache marker on a result": (
+        {"role": "tool", "tool_call_id": "x", "content": "a", "cache_control": {"ttl": "1h"}},
+        "tool",
+        (ToolResult("x", (Text("a"),), cache="1h"),),
+    ),
+    "bare strings as parts": (user("a", ""), "user", (Text("a"),)),
+    "Mistral's document": (
+        user({"type": "document_url", "document_url": "https://h/d", "document_name": "n"}),
+        "user",
+        (Media("document", url="https://h/d", name="n"),),
+    ),
+    "Mistral's sound, a URL": (
+        user({"type": "input_audio", "input_audio": "https://h/a"}),
+        "user",
+        (Media("audio", url="https://h/a"),),
+    ),
+    "a file that is a picture": (
+        user({"type": "file", "file": {"file_data": f"data:application/octet-stream;base64,{PNG}"}}),
+        "user",
+        (Media("image", "image/png", PNG),),
+    ),
+    "a file in bare base64": (
+        user({"type": "file", "file": {"file_data": "JVBERi0x"}}),
+        "user",
+        (Media("document", "application/pdf", "JVBERi0x"),),
+    ),
+    "a data URL without base64": (
+        user(url({"url": "data:image/svg+xml,%3Csvg/%3E"})),
+        "user",
+        (Media("image", "image/svg+xml", "PHN2Zy8+"),),
+    ),
+    "a refusal as a part": (assistant(content=[{"type": "refusal", "refusal": "no"}]), "assistant", (Refusal("no"),)),
+    "sources of an earlier answer": (
+        assistant(content="a", annotations=[{"type": "url_citation", "url_citation": {"url": "u", "title": "t"}}]),
+        "assistant",
+        (Text("a", citations=(Citation("u", "t"),)),),
+    ),
+    "a proof whose words stand beside it": (
+        assistant(content="a", reasoning_content="t", thinking_blocks=[{"type": "thinking", "signature": "s"}]),
+        "assistant",
+        (Thinking("t", Seal("anthropic", "s")), Text("a")),
+    ),
+    "a redacted thought beside plain words": (
+        assistant(content="a", reasoning="t", thinking_blocks=[{"type": "redacted_thinking", "data": "d"}]),
+        "assistant",
+        (Thinking("t"), Thinking("", Seal("anthropic", "d"), redacted=True), Text("a")),
+    ),
     "a custom tool's call": (
         assistant(tool_calls=[{"id": "x", "type": "custom", "custom": {"name": "f", "input": "a"}}]),
         "assistant",
@@ -225,6 +278,32 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a part without type": ({"messages": [user({"text": "a"})]}, "messages[0].content[0].type"),
     "11 broken arguments": ({"messages": [called("{")]}, "messages[0].tool_calls[0].function.arguments"),
     "11 arguments that are a list": ({"messages": [called("[]")]}, "messages[0].tool_calls[0].function.arguments"),
+    "calls that are none": ({"messages": [assistant(tool_calls=5)]}, "messages[0].tool_calls"),
+    "a call that is none": ({"messages": [assistant(tool_calls=[5])]}, "messages[0].tool_calls[0]"),
+    "a call without function": (
+        {"messages": [assistant(tool_calls=[{"id": "x"}])]},
+        "messages[0].tool_calls[0].function",
+    ),
+    "an old call that is none": ({"messages": [assistant(function_call=5)]}, "messages[0].function_call"),
+    "an old result without name": ({"messages": [{"role": "function", "content": "a"}]}, "messages[0].name"),
+    "an image that is none": ({"messages": [user(url(5))]}, "messages[0].content[0].image_url"),
+    "sound that is none": (
+        {"messages": [user({"type": "input_audio"})]},
+        "messages[0].content[0].input_audio",
+    ),
+    "sound that is no base64": (
+        {"messages": [user({"type": "input_audio", "input_audio": {"data": "é"}})]},
+        "messages[0].content[0].input_audio.data",
+    ),
+    "a file that is none": ({"messages": [user({"type": "file"})]}, "messages[0].content[0].file"),
+    "a budget that is none": ({"reasoning": {"max_tokens": "x"}}, "reasoning.max_tokens"),
+    "a choice that is none": ({"tool_choice": 5}, "tool_choice"),
+    "a tool whose type is none": ({"tools": [{"type": 5}]}, "tools[0].type"),
+    "a function that is none": ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    "a schema that is none": (
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": 5}}},
+        "response_format.json_schema.schema",
+    ),
     "a call without id": (
         {"messages": [assistant(tool_calls=[{"function": {"name": "f"}}])]},
         "messages[0].tool_calls[0].id",
@@ -374,6 +453,10 @@ class FieldTests(SynchronousTestCase):
         self.assertEqual((tools[2].name, tools[2].kind, tools[2].origin), ("c", "custom", "openai"))
         self.assertEqual((tools[3].kind, tools[3].origin), ("x:search", "openai"))
         self.assertEqual((tools[4].kind, tools[4].origin), ("web_search", "openai"))
+
+    def test_flat(self) -> None:
+        """A function in the form of Responses is understood, too."""
+        self.assertEqual(asking(tools=[{"type": "function", "name": "f"}]).tools, (Tool("f"),))
 
     def test_choices(self) -> None:
         """15: words, names, allowed tools."""

@@ -284,6 +284,23 @@ class MessageTests(SynchronousTestCase):
             error = self.assertRaises(InvalidRequest, built, Message("user", (Text("a"), part)), quirks=quirks)
             self.assertIn("messages[0]", str(error.param))
 
+    def test_media(self) -> None:
+        """Sound, video, files and documents have their own forms."""
+        for part, expected in (
+            (
+                Media("audio", "audio/mpeg", "AAAA"),
+                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
+            ),
+            (Media("video", url="https://h/v"), {"type": "video_url", "video_url": {"url": "https://h/v"}}),
+            (Media("document", file_id="f"), {"type": "file", "file": {"file_id": "f"}}),
+            (Media("document", text="t", name="n"), {"type": "text", "text": "n\n\nt"}),
+            (
+                Media("document", "application/pdf", "AAAA", name="a.pdf"),
+                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
+            ),
+        ):
+            self.assertEqual(sent(Message("user", (part, Text("x"))))[0]["content"][0], expected)
+
     def test_told(self) -> None:
         """What is not carried is told once, thoughts of others excepted."""
         message = Message(
@@ -355,6 +372,18 @@ class ToolTests(SynchronousTestCase):
         tools = (Tool("read", namespace="a"), Tool("read", namespace="b"), Tool("write", namespace="a"))
         names = [tool["function"]["name"] for tool in built(tools=tools).fields["tools"]]
         self.assertEqual(names, ["a__ns__read", "b__ns__read", "write"])
+
+    def test_ownTools(self) -> None:
+        """Free-text tools and searches that were declared in this dialect go as they came."""
+        custom = Tool("c", kind="custom", origin="openai", native=b'{"type":"custom","custom":{"name":"c"}}')
+        search = Tool("web_search", kind="web_search", origin="openai", native=b'{"web_search_options":{"a":1}}')
+        history = said(ToolCall("x", "c", "in", custom=True))
+        body = fields(history, tools=(custom, search), tool_choice=ToolChoice("named", ("c",)))
+        self.assertEqual(body["tools"], [{"type": "custom", "custom": {"name": "c"}}])
+        self.assertEqual(body["tool_choice"], {"type": "custom", "custom": {"name": "c"}})
+        self.assertEqual(body["web_search_options"], {"a": 1})
+        call = {"id": "x", "type": "custom", "custom": {"name": "c", "input": "in"}}
+        self.assertEqual(body["messages"][0]["tool_calls"], [call])
 
     def test_freeText(self) -> None:
         """91: a free-text tool becomes a function of one string, in the history, too."""
@@ -442,6 +471,18 @@ class FieldTests(SynchronousTestCase):
             self.assertEqual({name: body[name] for name in body.keys() & keys}, expected, f"{model} {reasoning}")
         self.assertEqual(built(reasoning=Reasoning("high"), model="gpt-4o").dropped, ("reasoning",))
         self.assertEqual(built(reasoning=Reasoning("none"), model="gpt-4o").dropped, ())
+
+    def test_toldOfReasoning(self) -> None:
+        """Summaries and encrypted reasoning cannot be asked for here."""
+        names = {"reasoning": "thinking"}
+        lost = built(reasoning=Reasoning("high", summary="auto", encrypted=True), names=names).dropped
+        self.assertEqual(lost, ("thinking.summary", "thinking.encrypted_content"))
+
+    def test_modalities(self) -> None:
+        """Pictures can be asked for; speech needs a voice that the hub does not know."""
+        self.assertEqual(fields(modalities=("image", "text"))["modalities"], ["image", "text"])
+        spoken = built(modalities=("text", "audio"))
+        self.assertEqual(("modalities" in spoken.fields, spoken.dropped), (False, ("modalities",)))
 
     def test_unchanged(self) -> None:
         """The request is not changed: an attempt may be repeated with it."""
