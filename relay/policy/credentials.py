@@ -29,12 +29,16 @@ class Credential:
     own: bool = True
 
 
-def client_credential(headers: Headers) -> Secret | None:
+def client_credential(headers: Headers, *others: str) -> Secret | None:
     """Read the key that a client sent, in any of the styles that SDKs use.
 
     Styles: ``Authorization: Bearer k`` (OpenAI, Anthropic tokens), ``x-api-key`` (Anthropic),
     ``api-key`` (Azure), ``x-goog-api-key`` (Gemini). A bare ``Authorization: k`` is taken as
     the key itself. The same key in several styles is one key.
+
+    Args:
+        headers: the request's fields, names in lower case.
+        others: keys that it carries elsewhere; "" is none.
 
     Returns:
         The key, or None when there is none.
@@ -42,7 +46,7 @@ def client_credential(headers: Headers) -> Secret | None:
     Raises:
         Unauthenticated: two keys disagree, or the authorization scheme is another one.
     """
-    found: set[str] = set()
+    found = {key.strip() for key in others}
     for name, value in headers:
         if name == b"authorization":
             found.add(_authorization(value.decode("latin-1")))

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from relay.endpoints import BodyKind, Endpoint
 from relay.errors import UnsupportedMedia
 from relay.exchange import ClientRequest
+from relay.secret import Secret
 from relay.web.base import Door, Guarded
 from relay.web.request import RelayRequest
 from relay.web.seams import Gateway
@@ -54,8 +55,16 @@ class DialectResource(Guarded):
             super().admit(request)
             return
         check_media(self.served.body, request.content_type)
-        request.credential = request.sent_key()
+        request.credential = self.sent_key(request)
         request.key = self.gateway.identify(request.credential)
+
+    def sent_key(self, request: RelayRequest) -> Secret | None:
+        """The key that the client sent, in whichever style its dialect knows, or None.
+
+        Raises:
+            Unauthenticated: two keys disagree, or it is none.
+        """
+        return request.sent_key()
 
     def serve(self, request: RelayRequest) -> Deferred[None]:
         """Hand the request on, and let the gateway settle it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from urllib.parse import unquote
 
 from relay.endpoints import ENDPOINTS, FORWARDED
 from relay.exchange import Headers
@@ -12,9 +12,15 @@ PREFIX = "/v1"
 _BEGINNINGS = {"/v1beta/": "gemini", "/api/": "ollama", "/v2/": "cohere"}
 """Beginning of a path → the dialect that has such paths."""
 
-
-_ACTION = re.compile(r"(:|%3A)(stream)?(g|G)enerateContent$|(:|%3A)(countTokens|embedContent|batchEmbedContents)$")
-"""The end of a path that only Gemini's clients call."""
+STREAM = "streamGenerateContent"
+ACTIONS = {
+    "generateContent": "generateContent",
+    STREAM: "generateContent",
+    "countTokens": "countTokens",
+    "embedContent": "embedContent",
+    "batchEmbedContents": "batchEmbedContents",
+}
+"""What a path ends in, behind a colon, that only Gemini's clients call → action of the canonical endpoint."""
 
 
 def front(path: str, headers: Headers) -> str:
@@ -25,17 +31,19 @@ def front(path: str, headers: Headers) -> str:
         headers: the request's fields, names in lower case.
     """
     canonical = path.rstrip("/")
-    if canonical in ENDPOINTS:
-        return ENDPOINTS[canonical].front
+    endpoint = ENDPOINTS.get(canonical)
+    if endpoint is not None and endpoint.public:
+        return endpoint.front
     for beginning, dialect in _BEGINNINGS.items():
         if path.startswith(beginning):
             return dialect
-    if _ACTION.search(canonical):
-        return "gemini"
     if not canonical.startswith(f"{PREFIX}/"):
         canonical = PREFIX + canonical
     if canonical in FORWARDED:
         return FORWARDED[canonical].front
+    _, colon, action = unquote(canonical).rpartition(":")
+    if colon and action in ACTIONS:
+        return "gemini"
     names = {name for name, _ in headers}
     if canonical.startswith(f"{PREFIX}/messages/") or b"anthropic-version" in names:
         return "anthropic"

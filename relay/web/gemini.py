@@ -12,13 +12,15 @@ import msgspec
 
 from twisted.web.resource import Resource
 
-from relay.dialects.request import LONGEST_MODEL
+from relay.dialects.request import LONGEST_MODEL, checked_model
 from relay.endpoints import ENDPOINTS
 from relay.errors import InvalidRequest, UnknownModel, UnknownPath
 from relay.exchange import ClientRequest
+from relay.secret import Secret
 from relay.web import listing
 from relay.web.base import Door, Guarded
 from relay.web.chat import DialectResource
+from relay.web.fronts import ACTIONS, STREAM
 from relay.web.models import ModelIndex, ModelLeaf
 from relay.web.records import Reporter
 from relay.web.request import RelayRequest
@@ -27,22 +29,12 @@ from relay.web.seams import Gateway
 MODELS = "/v1beta/models"
 """Path of the list, and prefix of everything else."""
 
-_STREAM = "streamGenerateContent"
-_ACTIONS = {
-    "generateContent": "generateContent",
-    _STREAM: "generateContent",
-    "countTokens": "countTokens",
-    "embedContent": "embedContent",
-    "batchEmbedContents": "batchEmbedContents",
-}
-"""Action in a path → action of the canonical endpoint."""
-
 
 def actions(door: Door, gateway: Gateway) -> Mapping[str, Guarded]:
     """Action at the end of a path → what serves it."""
     return {
         action: GeminiAction(door, ENDPOINTS[f"{MODELS}/{{model}}:{canonical}"], gateway)
-        for action, canonical in _ACTIONS.items()
+        for action, canonical in ACTIONS.items()
     }
 
 
@@ -57,7 +49,19 @@ def split(path: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         raise InvalidRequest("The model's name in the path is not UTF-8.", param="model") from error
     model, colon, action = rest.rpartition(":")
-    return (model, action) if colon and action in _ACTIONS else (rest, "")
+    return (model, action) if colon and action in ACTIONS else (rest, "")
+
+
+def check(model: str) -> None:
+    """Refuse what no model is called.
+
+    Raises:
+        InvalidRequest: the name is empty, too long, holds control characters, or would climb in a path.
+    """
+    if not checked_model(model):
+        raise InvalidRequest("The path names no model.", param="model")
+    if not {"", ".", ".."}.isdisjoint(model.split("/")):
+        raise InvalidRequest("The model's name must not hold an empty segment, '.' or '..'.", param="model")
 
 
 def acting(actions: Mapping[str, Guarded], request: RelayRequest) -> Guarded | None:
@@ -68,27 +72,67 @@ def acting(actions: Mapping[str, Guarded], request: RelayRequest) -> Guarded | N
         return None
 
 
+def parameters(request: RelayRequest, name: str) -> list[str]:
+    """The values of one of Google's system parameters, which may be written with a dollar sign before it."""
+    if not request.query:
+        return []
+    asked = parse_qs(request.query.decode("latin-1"))
+    return [*asked.get(f"${name}", ()), *asked.get(name, ())]
+
+
+def sent_key(request: RelayRequest) -> Secret | None:
+    """The key that a client of Gemini sent: in a header field, or as ``?key=`` in the query.
+
+    See: https://docs.cloud.google.com/apis/docs/system-parameters (read 2026-11).
+
+    Raises:
+        Unauthenticated: two keys disagree, or it is none.
+    """
+    return request.sent_key(*parameters(request, "key"))
+
+
 class GeminiAction(DialectResource):
     """One action on a model: ``POST /v1beta/models/{model}:ACTION``."""
 
     isLeaf = True
 
+    def sent_key(self, request: RelayRequest) -> Secret | None:
+        """The key, which may stand in the query."""
+        return sent_key(request)
+
     def read(self, request: RelayRequest) -> ClientRequest:
-        """What the client asks; path and query tell model and framing."""
+        """What the client asks; path and query tell model and framing.
+
+        The query goes no further: all that counts in it has been read, and it may hold the key.
+
+        Raises:
+            InvalidRequest: the path names no model, or none that a name may be.
+        """
         model, action = split(request.path)
-        if len(model) > LONGEST_MODEL:
-            raise InvalidRequest(f"The model's name is longer than {LONGEST_MODEL} characters.", param="model")
-        stream = action == _STREAM
-        events = parse_qs(request.query.decode("latin-1")).get("alt", [""])[-1] == "sse"
+        check(model)
+        stream = action == STREAM
+        events = parameters(request, "alt")[-1:] == ["sse"]
         return msgspec.structs.replace(
-            super().read(request), path_model=model, path_stream=stream, path_array=stream and not events
+            super().read(request),
+            query=b"",
+            path_model=model,
+            path_stream=stream,
+            path_array=stream and not events,
         )
 
 
-class GeminiModels(ModelLeaf):
-    """``GET /v1beta/models``, and what stands below it."""
+class GeminiLeaf(ModelLeaf):
+    """What Gemini's list and its single model have in common."""
 
     endpoint = MODELS
+
+    def sent_key(self, request: RelayRequest) -> Secret | None:
+        """The key, which may stand in the query."""
+        return sent_key(request)
+
+
+class GeminiModels(GeminiLeaf):
+    """``GET /v1beta/models``, and what stands below it."""
 
     def __init__(self, door: Door, index: ModelIndex, gateway: Gateway, reporter: Reporter) -> None:
         super().__init__(door, index, gateway, reporter)
@@ -104,10 +148,9 @@ class GeminiModels(ModelLeaf):
         return "gemini", listing.gemini_list(owners)
 
 
-class GeminiModel(ModelLeaf):
+class GeminiModel(GeminiLeaf):
     """``GET /v1beta/models/{model}``."""
 
-    endpoint = MODELS
     isLeaf = True
 
     def show(self, request: RelayRequest, owners: Mapping[str, str]) -> tuple[str, dict[str, object]]:
@@ -121,5 +164,5 @@ class GeminiModel(ModelLeaf):
         if model in owners:
             return "gemini", listing.gemini_model(model)
         if ":" in model:
-            raise UnknownPath(f"Actions on models are {', '.join(_ACTIONS)}.")
+            raise UnknownPath(f"Actions on models are {', '.join(ACTIONS)}.")
         raise UnknownModel(f"The model {model[:LONGEST_MODEL]!r} is not known here.", param="model")

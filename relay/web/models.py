@@ -16,7 +16,7 @@ from relay.config import Snapshot
 from relay.endpoints import MODELS_PATH
 from relay.errors import RelayError, UnknownModel
 from relay.interfaces import IConfiguration, IKeyStore, IModelCatalog
-from relay.policy.credentials import client_credential, upstream_credential
+from relay.policy.credentials import upstream_credential
 from relay.provider import Provider
 from relay.secret import Secret
 from relay.web import listing
@@ -91,7 +91,7 @@ class ModelLeaf(Leaf):
 
     async def respond(self, request: RelayRequest) -> None:
         """Check the key, collect the models, show them."""
-        credential = client_credential(request.headers)
+        credential = self.sent_key(request)
         key = await self._gateway.authenticate(credential)
         owners = await self._index.owners(credential)
         dialect, shown = self.show(request, owners)
@@ -99,6 +99,14 @@ class ModelLeaf(Leaf):
         request.settled = True
         request.answer(200, ((b"content-type", b"application/json"),), body)
         self._reporter.served(request, self.endpoint, dialect, key, len(body))
+
+    def sent_key(self, request: RelayRequest) -> Secret | None:
+        """The key that the client sent, in whichever style its dialect knows, or None.
+
+        Raises:
+            Unauthenticated: two keys disagree, or it is none.
+        """
+        return request.sent_key()
 
     @abstractmethod
     def show(self, request: RelayRequest, owners: Mapping[str, str]) -> tuple[str, dict[str, object]]:

@@ -25,8 +25,8 @@ _SPOKEN = "0.13.0"
 
 
 class _Named(msgspec.Struct):
-    model: str = ""
-    name: str = ""
+    model: str | None = None
+    name: str | None = None
 
 
 class OllamaTags(ModelLeaf):
@@ -55,9 +55,11 @@ class OllamaShow(ModelLeaf):
         body = request.received.body
         try:
             asked = msgspec.json.decode(body if isinstance(body, bytes) else b"", type=_Named)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise InvalidRequest("The body must be a JSON object that names a model.", param="model") from error
         model = asked.model or asked.name
+        if not model:
+            raise InvalidRequest("`model` is required.", param="model")
         if model not in owners and model.removesuffix(":latest") not in owners:
             raise UnknownModel(f"model {model[:256]!r} not found", param="model")
         return "ollama", listing.ollama_model(model)

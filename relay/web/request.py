@@ -159,13 +159,16 @@ class RelayRequest(Request, ABC):
         """All values of a field given in lower case as one, "" if absent."""
         return ", ".join(self.values(name))
 
-    def sent_key(self) -> Secret | None:
+    def sent_key(self, *others: str) -> Secret | None:
         """The key that the client sent, in whichever style, or None.
+
+        Args:
+            others: keys that it carries elsewhere than in its header fields.
 
         Raises:
             Unauthenticated: two keys disagree, or it is none.
         """
-        return client_credential(self.headers)
+        return client_credential(self.headers, *others)
 
     # ── the answer ────────────────────────────────────────────────────────────────────
 

@@ -197,6 +197,13 @@ def _others(door: Door, gateway: Gateway, index: ModelIndex, reporter: Reporter)
     return table
 
 
+def _listed() -> tuple[str, ...]:
+    """The paths that ``GET /`` shows."""
+    forwarded = (path for path, endpoint in ENDPOINTS.items() if endpoint.public)
+    own = (MODELS_PATH, gemini.MODELS, ollama.TAGS, ollama.SHOW, ollama.VERSION, "/health", "/ready", "/metrics")
+    return (*forwarded, *own)
+
+
 def tree(table: Mapping[str, Resource]) -> Resource:
     """Hang resources into a tree, one level for each segment of their paths."""
     root = Resource()
@@ -249,7 +256,7 @@ def build_site(
     actions = gemini.actions(door, gateway)
     models = ModelsResource(door, index, gateway, reporter, partial(gemini.acting, actions))
     table: dict[str, Guarded] = {
-        "/": RootResource(door, (*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics")),
+        "/": RootResource(door, _listed()),
         "/health": HealthResource(door, configuration, introspection),
         "/ready": ReadyResource(door, introspection),
         "/metrics": MetricsResource(door, introspection),

@@ -145,15 +145,18 @@ class EngineRequest(RelayRequest):
             return ""
         return named[name].decode("latin-1") if self._unique else super().joined(name)
 
-    def sent_key(self) -> Secret | None:
+    def sent_key(self, *others: str) -> Secret | None:
         """The key that the client sent; most send the same with each request of a connection.
+
+        Args:
+            others: keys that it carries elsewhere than in its header fields.
 
         Raises:
             Unauthenticated: two keys disagree, or it is none.
         """
         named, line = self._named or self._index(), self._line
-        if not self._unique:
-            return super().sent_key()
+        if others or not self._unique:
+            return super().sent_key(*others)
         sent = tuple([(name, named[name]) for name in KEY_FIELDS if name in named])
         if sent != line.key_fields:
             line.key = client_credential(sent)

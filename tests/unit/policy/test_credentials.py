@@ -48,6 +48,16 @@ class ClientCredentialTests(SynchronousTestCase):
         self.assertEqual(error.code, "conflicting_api_keys")
         self.assertRaises(Unauthenticated, self.read, (b"x-api-key", b"a"), (b"x-api-key", b"b"))
 
+    def test_keysOutsideTheFields(self) -> None:
+        """A key that came elsewhere counts as one in a field does: alone, twice, empty, or disagreeing."""
+        field = (b"x-goog-api-key", b"k")
+        for headers, others, expected in (((), ("k",), "k"), ((field,), ("k", " k "), "k"), ((field,), ("",), "k")):
+            found = client_credential(headers, *others)
+            self.assertEqual(found and found.reveal(), expected)
+        self.assertIsNone(client_credential((), ""))
+        for headers, others in (((field,), ("other",)), ((), ("k", "other")), ((), ("k\x01",))):
+            self.assertRaises(Unauthenticated, client_credential, headers, *others)
+
     def test_keysAreASCII(self) -> None:
         """What cannot be a key is not passed on in another encoding."""
         for key in ("schlüssel".encode(), b"k\x01"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from relay.endpoints import FORWARDED
+from relay.endpoints import ENDPOINTS
 from relay.version import VERSION
 from relay.web.seams import Phase
 from tests.unit.doubles import OpenKeys
@@ -83,7 +83,17 @@ class AdminTests(WebCase):
         """Who finds the port learns what listens there, and what it serves."""
         reply = self.server.request("GET", "/")
         self.assertEqual((reply.json["name"], reply.json["version"]), ("relay", VERSION))
-        self.assertLessEqual({*FORWARDED, "/health"}, set(reply.json["endpoints"]))
+        listed = reply.json["endpoints"]
+        self.assertLessEqual({path for path, endpoint in ENDPOINTS.items() if endpoint.public}, set(listed))
+        self.assertEqual(len(listed), len(set(listed)))
+        served = {path.partition("{model}")[0].removesuffix("/") for path in listed if path != "/"}
+        self.assertLessEqual(served, set(self.server.site.table))
+        self.assertFalse([path for path in listed if path.startswith("/model/")])
+
+    def test_ollamasProbe(self) -> None:
+        """Ollama's clients ask for the head of ``/`` to see whether somebody listens; no key is needed."""
+        reply = self.server.request("HEAD", "/")
+        self.assertEqual((reply.status, reply.body), (200, b""))
 
     def test_notCached(self) -> None:
         """A state that a cache kept would be a lie."""

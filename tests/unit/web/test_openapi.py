@@ -12,18 +12,22 @@ from jsonschema import Draft202012Validator
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relay.endpoints import FORWARDED, MODELS_PATH, BodyKind
+from relay.dialects.registry import DIALECTS
+from relay.endpoints import ENDPOINTS, MODELS_PATH, BodyKind
 from relay.errors import RateLimited, RelayError
 from relay.exchange import ClientRequest
 from relay.interfaces import ISink
 from relay.provider import ModelSource
 from relay.version import VERSION
+from relay.web.fronts import ACTIONS
+from relay.web.gemini import MODELS
 from tests.unit.values import make_provider, make_snapshot
 from tests.unit.web.client import Reply, WebCase
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "openapi.yaml"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one written in C is ten times as fast
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+PUBLIC = {path: endpoint for path, endpoint in ENDPOINTS.items() if endpoint.public}
 ANTHROPIC = (("anthropic-version", "2023-06-01"),)
 
 Object = Mapping[str, Any]
@@ -136,8 +140,13 @@ class AgreementTests(DocumentCase, WebCase):
         """Both know the same paths, with prefix and without."""
         paths = self.document["paths"]
         also = {item["x-also-at"] for item in paths.values() if "x-also-at" in item}
-        ids = {f"{MODELS_PATH}/{{model}}", "/models/{model}"}
-        self.assertEqual({*paths, *also}, {*self.server.site.table, *ids})
+        named = {path for path in {*paths, *also} if "{model}" in path}
+        self.assertEqual({*paths, *also} - named, set(self.server.site.table))
+        actions = {f"/{{model}}:{action}" for action in ACTIONS}
+        prefixes = (MODELS_PATH, MODELS_PATH.removeprefix("/v1"), MODELS)
+        expected = {f"{prefix}/{{model}}" for prefix in prefixes}
+        expected |= {f"{prefix}{action}" for prefix in (MODELS_PATH, MODELS) for action in actions}
+        self.assertEqual(named, expected)
         for path, item in paths.items():
             if path.startswith("/v1/"):
                 self.assertEqual(item["x-also-at"], path.removeprefix("/v1"))
@@ -145,12 +154,14 @@ class AgreementTests(DocumentCase, WebCase):
     def test_methods(self) -> None:
         """And the same methods on each."""
         for path, item in self.document["paths"].items():
-            leaf = self.server.site.table[path.replace("/{model}", "")]
-            self.assertEqual({method.upper() for method in METHODS & set(item)}, set(leaf.methods), path)
+            documented = {method.upper() for method in METHODS & set(item)}
+            for written in (path, item.get("x-also-at", path)):
+                allowed = self.server.request("TRACE", written.replace("{model}", "m")).fields["allow"]
+                self.assertEqual(documented, set(allowed.split(", ")) - {"HEAD", "OPTIONS"}, written)
 
     def test_bodies(self) -> None:
         """Each forwarded endpoint documents the bodies, streams and optional models that it takes."""
-        for path, endpoint in FORWARDED.items():
+        for path, endpoint in PUBLIC.items():
             operation = self.document["paths"][path]["post"]
             content = operation["requestBody"]["content"]
             expected = {
@@ -162,14 +173,26 @@ class AgreementTests(DocumentCase, WebCase):
             for media in content.values():
                 schema = self.follow(media["schema"])
                 self.assertEqual("model" not in schema.get("required", ()), endpoint.model_optional, path)
-                self.assertEqual("stream" in schema["properties"], endpoint.streams, path)
-            self.assertEqual("text/event-stream" in operation["responses"]["200"]["content"], endpoint.streams, path)
-            self.assertIn(endpoint.front if endpoint.front == "anthropic" else "openai", operation["tags"])
+                if endpoint.front != "gemini":
+                    self.assertEqual("stream" in schema["properties"], endpoint.streams, path)
+            streamed = operation if endpoint.front != "gemini" else self.streamed(path)
+            stream_type = DIALECTS[endpoint.front].stream_type
+            self.assertEqual(stream_type in streamed["responses"]["200"]["content"], endpoint.streams, path)
+            self.assertIn("openai" if endpoint.front == "responses" else endpoint.front, operation["tags"])
+            translated = "x-relay-dropped" in operation["responses"]["200"]["headers"]
+            self.assertEqual(translated, endpoint.operation is not None, path)
+
+    def streamed(self, path: str) -> Object:
+        """The operation that streams what Gemini's operation at a path gives whole, or the latter."""
+        paths: Object = self.document["paths"]
+        item: Object = paths.get(path.replace(":generate", ":streamGenerate"), paths[path])
+        operation: Object = item["post"]
+        return operation
 
     def test_keys(self) -> None:
         """What needs no key says so."""
         for path, _, operation in self.operations():
-            free = path in ("/", "/health", "/ready", "/metrics")
+            free = path in ("/", "/health", "/ready", "/metrics", "/api/version")
             self.assertEqual(operation.get("security") == [], free, path)
 
     def agree(self, reply: Reply, path: str, method: str = "get") -> None:
@@ -188,22 +211,30 @@ class AgreementTests(DocumentCase, WebCase):
             self.agree(self.server.request("GET", path), path)
             self.agree(self.server.request("GET", path, host="evil.example"), path)
         self.agree(self.server.request("GET", "/v1/models", None, ANTHROPIC), "/v1/models")
+        for path, method in (("/v1beta/models", "GET"), ("/api/tags", "GET"), ("/api/version", "GET")):
+            self.agree(self.server.request(method, path), path)
+            self.agree(self.server.request(method, path, host="evil.example"), path)
+        for model in ("m", "zzz"):
+            self.agree(self.server.request("GET", f"/v1beta/models/{model}"), "/v1beta/models/{model}")
+            self.agree(self.server.post("/api/show", b'{"model": "%b"}' % model.encode()), "/api/show", "post")
+        self.agree(self.server.post("/api/show", b"[]"), "/api/show", "post")
         for fields in ((), ANTHROPIC, (("x-goog-api-key", "k"),)):
             self.agree(self.server.request("GET", "/v1/models/m", None, fields), "/v1/models/{model}")
             self.agree(self.server.request("GET", "/v1/models/zzz", None, fields), "/v1/models/{model}")
 
     def test_errors(self) -> None:
-        """So are the errors of every forwarded endpoint."""
+        """So are the errors of every endpoint that clients can call."""
 
         def fail(request: ClientRequest, sink: ISink) -> None:
             raise error
 
         self.server.gateway.serve = fail
         body = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n'
-        for path, endpoint in FORWARDED.items():
+        for path, endpoint in PUBLIC.items():
+            at = path.replace("{model}", "m")
             media = "application/json" if endpoint.body is not BodyKind.MULTIPART else "multipart/form-data; boundary=b"
             for error in (RelayError("x"), RateLimited("x", retry_after=2.0, limit=3, reset=4.0)):
-                reply = self.server.request("POST", path, body, (("Content-Type", media),))
+                reply = self.server.request("POST", at, body, (("Content-Type", media),))
                 self.assertEqual(reply.status, error.status)
                 self.agree(reply, path, "post")
-            self.agree(self.server.request("POST", path, b"x", (("Content-Type", "text/plain"),)), path, "post")
+            self.agree(self.server.request("POST", at, b"x", (("Content-Type", "text/plain"),)), path, "post")

@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.web.resource import Resource
 
 from relay.config import ServerConfig
-from relay.endpoints import FORWARDED
+from relay.endpoints import ENDPOINTS, FORWARDED
 from relay.outcome import Outcome
 from relay.provider import ModelSource
 from tests.unit.doubles import OpenKeys
@@ -15,7 +15,26 @@ from tests.unit.values import make_provider, make_snapshot
 from tests.unit.web.client import Reply, SiteUnderTest, WebCase, parse, raw
 
 ADMIN = ("/", "/health", "/ready", "/metrics")
+LISTS = ("/v1/models", "/models", "/v1beta/models", "/api/tags", "/api/version")
 JSON = (("Content-Type", "application/json"),)
+NO_PATH = "No endpoint has this path; GET / lists them."
+
+
+def message(path: str, reply: Reply) -> str:
+    """The words of an error in the shape of the dialect that a path belongs to, checked key by key."""
+    body = reply.json
+    if "messages" in path:
+        assert set(body) == {"type", "error", "request_id"}, body
+        return str(body["error"]["message"])
+    if path.startswith("/v2/"):
+        assert set(body) == {"id", "message"}, body
+        return str(body["message"])
+    assert set(body) == {"error"}, body
+    if path.startswith("/api/"):
+        return str(body["error"])
+    own = {"code", "message", "status"} if "v1beta" in path else {"message", "type", "param", "code"}
+    assert set(body["error"]) == own, body
+    return str(body["error"]["message"])
 
 
 class SiteCase(WebCase):
@@ -45,6 +64,31 @@ class PathTests(SiteCase):
                 reply = self.server.request("POST", path, body, (("Content-Type", media),))
                 self.assertEqual((reply.status, reply.body), (200, body), path)
                 self.assertEqual(self.server.gateway.requests[-1].endpoint, endpoint)
+
+    def test_otherDialects(self) -> None:
+        """Endpoints outside ``/v1`` are served where they are, last slash and query tolerated, and nowhere else."""
+        others = [endpoint for path, endpoint in ENDPOINTS.items() if path not in FORWARDED and endpoint.public]
+        self.assertGreater(len(others), 8)
+        for endpoint in others:
+            path = endpoint.path.replace("{model}", "m")
+            for written in (path, f"{path}/", f"{path}?x=y"):
+                reply = self.server.post(written, b"{}")
+                self.assertEqual((reply.status, reply.body), (200, b"{}"), written)
+                self.assertEqual(self.server.gateway.requests[-1].endpoint, endpoint)
+            for written in (f"/v1{path}", path.replace("/", "//", 1), f"{path}//", path.upper()):
+                self.assertIn(self.server.post(written).status, (404, 405), written)
+        self.assertEqual(len(self.server.gateway.requests), 3 * len(others))
+
+    def test_providersPaths(self) -> None:
+        """What relay only calls at providers is not served to clients."""
+        for path in (
+            "/model/m/converse",
+            "/model/m/converse-stream",
+            "/model/m/count-tokens",
+            "/model/{model}/converse",
+            "/v1/model/m/converse",
+        ):
+            self.refused(self.server.post(path), 404, "unknown_path")
 
     def test_query(self) -> None:
         """The query travels raw."""
@@ -97,9 +141,15 @@ class PathTests(SiteCase):
         self.assertEqual(reply.json["request_id"], reply.fields["request-id"])
         reply = self.server.request("GET", "/nope", None, (("anthropic-version", "2023-06-01"),))
         self.assertEqual(reply.json["type"], "error")
-        reply = self.server.request("POST", "/v1beta/models/x:generateContent", b"{}")
-        self.assertEqual(reply.json["error"]["code"], 404)
-        self.assertEqual(reply.json["error"]["status"], "NOT_FOUND")
+        for path in ("/v1beta/nope", "/v1/nope:generateContent", "/v1/files/x%3AcountTokens"):
+            reply = self.server.request("POST", path, b"{}")
+            self.assertEqual((reply.status, reply.json["error"]["code"]), (404, 404), path)
+            self.assertEqual(reply.json["error"]["status"], "NOT_FOUND")
+        for path in ("/api/nope", "/api/chat/more"):
+            self.assertEqual(self.server.post(path).json, {"error": NO_PATH}, path)
+        for path in ("/v2/nope", "/v2/messages"):
+            reply = self.server.post(path)
+            self.assertEqual(reply.json, {"id": reply.fields["request-id"], "message": NO_PATH}, path)
 
     def test_tree(self) -> None:
         """Other Twisted resources can hang in the tree, and answer as they do anywhere."""
@@ -135,19 +185,18 @@ class MethodTests(SiteCase):
     def test_wrongMethods(self) -> None:
         """What an endpoint does not take is 405 with the methods that it takes, in its shape."""
         for path in self.server.site.table:
-            allowed = "POST, OPTIONS" if path not in (*ADMIN, "/v1/models", "/models") else "GET, HEAD, OPTIONS"
+            allowed = "POST, OPTIONS" if path not in (*ADMIN, *LISTS) else "GET, HEAD, OPTIONS"
             for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW", "get"):
                 if method in allowed.split(", "):
                     continue
                 reply = self.server.request(method, path)
                 self.assertEqual((reply.status, reply.fields["allow"]), (405, allowed), f"{method} {path}")
                 if method != "HEAD":
-                    shape = "type" if "messages" in path else "error"
-                    self.assertIn(shape, reply.json)
+                    self.assertEqual(message(path, reply), f"This endpoint takes {allowed}.")
 
     def test_head(self) -> None:
         """HEAD is GET without the body, its length included."""
-        for path in (*ADMIN, "/v1/models", "/models", "/v1/models/org/m", "/nope"):
+        for path in (*ADMIN, *LISTS, "/v1/models/org/m", "/v1beta/models/org/m", "/nope", "/api/nope", "/v2/nope"):
             get, head = self.server.request("GET", path), self.server.request("HEAD", path)
             self.assertEqual(head.status, get.status, path)
             self.assertEqual(head.fields["content-type"], get.fields["content-type"])
@@ -263,7 +312,7 @@ class LoopbackTests(WebCase):
         for path in (*server.site.table, "/nope"):
             reply = server.request("GET", path, None, host="evil.example")
             self.assertEqual(reply.status, 403, path)
-            self.assertTrue(reply.json["error"]["message"])
+            self.assertTrue(message(path, reply))
         self.assertEqual({record.outcome for record in server.gateway.records}, {Outcome.REJECTED})
         self.assertEqual({record.status for record in server.gateway.records}, {403})
 
