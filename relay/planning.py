@@ -7,6 +7,7 @@ import msgspec
 from relay.config import Deployment, Snapshot
 from relay.dialects.base import Dialect
 from relay.dialects.form import FormRequest, read_form
+from relay.dialects.openai.adapt import ADAPTED, adapt
 from relay.dialects.registry import DIALECTS
 from relay.dialects.request import JSONRequest, read_request
 from relay.dialects.translation import Translation
@@ -79,6 +80,7 @@ class Way:
         signs: the provider, where each of its requests has to be signed; else None.
         label: the model for metric labels.
         limit: the rate limit in force.
+        adapts: whether requests in the provider's own dialect need changes for its deviations.
         asks_usage: whether usage has to be asked for in streams.
         clients_keys: whether clients bring their own keys for the provider.
         translated: whether front and back differ.
@@ -89,6 +91,7 @@ class Way:
     """
 
     __slots__ = (
+        "adapts",
         "asks_usage",
         "clients_keys",
         "deployment",
@@ -109,6 +112,7 @@ class Way:
         self.signs = provider if provider.auth.scheme in SIGNED_SCHEMES else None
         self.label = label
         self.limit: RateLimit = provider.rate_limits[endpoint.path]
+        self.adapts = endpoint.path == _CHAT[0] and bool(provider.quirks & ADAPTED)
         self.asks_usage = endpoint.path in _CHAT and Quirk.NO_STREAM_USAGE not in provider.quirks
         self.clients_keys = depends_on_client(provider, first=deployment.first, keys_required=keys_required)
         self.template: Template | None = None
@@ -170,6 +174,8 @@ class Planner:
             return self._translated(running, way, parsed.model, limit)
         _check_served(request, way.served, provider.name, stream=parsed.stream)
         template = way.template or self._template(running, way, way.served, request.credential)
+        if way.adapts and isinstance(parsed, JSONRequest):
+            parsed = parsed.changed(lambda fields: adapt(fields, provider.quirks))
         ask_usage = way.asks_usage and parsed.stream and not parsed.wants_usage
         body = parsed.encode("" if request.path_model else way.deployment.model, provider.params, ask_usage=ask_usage)
         front = DIALECTS[endpoint.front]

@@ -94,7 +94,7 @@ class Auth:
         return tuple(secret for secret in found if secret)
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Origin:
     """Scheme, host and port of an upstream; connections are pooled by it.
 

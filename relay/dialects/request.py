@@ -8,7 +8,7 @@ so that what was authorised is what is sent; nested ones pass through as they ar
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -64,6 +64,10 @@ class JSONRequest(msgspec.Struct, frozen=True):
         if ask_usage:
             fields["stream_options"] = _with_usage(fields.get("stream_options"))
         return msgspec.json.encode(fields)
+
+    def changed(self, change: Callable[[Mapping[str, msgspec.Raw]], Mapping[str, msgspec.Raw]]) -> JSONRequest:
+        """The same request with other fields: what a provider's deviations make of them."""
+        return msgspec.structs.replace(self, _fields=change(self._fields))
 
     def addressed(self, model: str, *, stream: bool) -> JSONRequest:
         """The same request with the model and the kind of answer that its path names."""

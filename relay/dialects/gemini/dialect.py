@@ -6,6 +6,9 @@ See: https://ai.google.dev/api/generate-content and https://cloud.google.com/api
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from relay.dialects.base import Dialect, Frame, Listener
 from relay.dialects.codec import Back, Front
@@ -26,6 +29,44 @@ COUNT = "/v1beta/models/{model}:countTokens"
 EMBED = "/v1beta/models/{model}:batchEmbedContents"
 
 
+class _Content(msgspec.Struct):
+    parts: list[msgspec.Raw] | None = None
+
+
+class _Candidate(msgspec.Struct, rename="camel"):
+    content: _Content | None = None
+    finish_reason: str | None = None
+
+
+class _Feedback(msgspec.Struct, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, rename="camel"):
+    """The part of a chunk that relay needs."""
+
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: dict[str, Any] | None = None
+    model_version: str | None = None
+    error: Any = None
+
+
+_CHUNKS = msgspec.json.Decoder(_Chunk)
+
+
+def _read_chunk(data: bytes) -> _Chunk:
+    """Read a chunk; what is not of the usual form is read leniently."""
+    try:
+        return _CHUNKS.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        body = mapping(load(data))
+    found, finish, model = _read(body)
+    parts = _Content([msgspec.Raw(b"{}")]) if _filled(body) else None
+    usage = dict(mapping(body.get("usageMetadata"))) if found != Usage() else None
+    return _Chunk([_Candidate(parts, finish)], None, usage, model, body.get("error"))
+
+
 class GenerateListener(Hearing):
     """Listens to a streamed generation; it has no terminal event, only finish reasons."""
 
@@ -33,19 +74,25 @@ class GenerateListener(Hearing):
 
     def hear(self, frame: Frame) -> bool:
         """Take one frame; there are no pure usage reports here."""
-        if not frame.data:
+        data = frame.data
+        if not data:
             return False
-        body = mapping(load(frame.data))
-        if body.get("error"):
-            self.error = read_error(frame.data)
+        chunk = _read_chunk(data)
+        if chunk.error:
+            self.error = read_error(data)
             self.done = True
             return False
-        found, finish, model = _read(body)
-        self.model = model or self.model
+        if chunk.model_version:
+            self.model = chunk.model_version
+        finish = chunk.prompt_feedback.block_reason if chunk.prompt_feedback else None
+        filled = False
+        for candidate in chunk.candidates or ():
+            finish = candidate.finish_reason or finish
+            filled = filled or bool(candidate.content and candidate.content.parts)
         self.finish = finish or self.finish
-        if found != Usage():
-            self.usage = found
-        if finish or _filled(body):
+        if chunk.usage_metadata:
+            self.usage = read_usage(chunk.usage_metadata)
+        if finish or filled:
             self.content = True
             self.chunks += 1
         return False

@@ -90,6 +90,9 @@ class ChatListener(Hearing):
         data = frame.data
         if not data:
             return False
+        if self.content and _is_plain(data) and not frame.event:
+            self.chunks += 1
+            return False
         if data.startswith(b"[DONE]"):
             self.done = True
             return False
@@ -142,6 +145,21 @@ class ChatListener(Hearing):
     def fail(self, error: RelayError, request_id: str) -> bytes:
         """An error chunk; no ``[DONE]`` follows it."""
         return stream_error(error, request_id)
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a chunk is a piece of text of the first choice, and nothing else that has to be noted.
+
+    In JSON a quote inside a string is escaped, so none of these can be part of what the model says.
+    """
+    return (
+        b'"index":0,"delta":{"content":"' in data
+        and b'"finish_reason":null' in data
+        and b'"content":""' not in data
+        and b'"usage":{' not in data
+        and b'"error":' not in data
+        and data.count(b'"index":') == 1
+    )
 
 
 def _carries(delta: dict[str, Any]) -> bool:
