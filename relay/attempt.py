@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import msgspec
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -156,7 +158,7 @@ class Attempt:
         result.addCallback(then).addErrback(self._end)
 
     def _end(self, reason: Failure | None = None) -> None:
-        self._waiting = None
+        self._waiting = self._transcoder = None  # it knows this attempt: no cycle is left to the collector
         response, self._response = self._response, None
         if reason is not None and response is not None:
             response.abort()
@@ -277,10 +279,17 @@ class Attempt:
             if delivery.started:
                 raise self._protocol("The provider answered without an event stream.")
             delivery.no_events()
+        self._forget_body()
         status = 200 if self._response is None else self._response.status
         delivery.attempt(transcoder, status, forward.with_limit(head, self._plan.limit))
         self._transcoder = transcoder
         return delivery
+
+    def _forget_body(self) -> None:
+        """A stream may last; what was asked is not needed any more."""
+        self._sent = sent = msgspec.structs.replace(self._sent, body=b"")
+        self._plan = msgspec.structs.replace(self._plan, upstream=sent)
+        self._running.committed()
 
     def _streamed(self, _: None) -> None:
         """The stream has ended as it should."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from relay.config import Deployment, Snapshot
 from relay.delivery import Delivery
 from relay.errors import RelayError, UpstreamError
@@ -30,6 +32,7 @@ class RunningExchange:
         "attempts",
         "back",
         "began",
+        "bytes_in",
         "bytes_out",
         "chunks",
         "delivery",
@@ -61,6 +64,8 @@ class RunningExchange:
         self.snapshot = snapshot
         self._monotonic = monotonic
         self.began = wall() - (monotonic() - request.received)
+        body = request.body
+        self.bytes_in = len(body) if isinstance(body, bytes) else body.length
         self.key: KeyInfo = ANONYMOUS
         self.deployment: Deployment | None = None
         self.back = ""
@@ -88,6 +93,11 @@ class RunningExchange:
         self.back = back
         self.model = model[:_LONGEST_MODEL]
         self.model_label = label
+
+    def committed(self) -> None:
+        """No further attempt will be made: the request's body is not needed any more, and may be large."""
+        if isinstance(self.request.body, bytes):
+            self.request = msgspec.structs.replace(self.request, body=b"")
 
     def attempt_began(self) -> None:
         """One more upstream try starts now."""
@@ -129,37 +139,38 @@ class RunningExchange:
     def record(self) -> ExchangeRecord:
         """The exchange as observers see it, now that it is over."""
         request, deployment, delivery = self.request, self.deployment, self.delivery
-        body = request.body
-        return ExchangeRecord(
-            id=request.id,
-            upstream_id=self.upstream_id,
-            time=self.began,
-            method="POST",
-            endpoint=request.endpoint.path,
-            front=request.endpoint.front,
-            back=self.back,
-            key=self.key,
-            client=request.client,
-            provider=deployment.provider.name if deployment else "",
-            deployment=deployment.name if deployment else "",
-            model=self.model,
-            model_label=self.model_label,
-            upstream_model=deployment.model if deployment else "",
-            status=self.status,
-            outcome=self.outcome,
-            error=self.error,
-            stream=self.stream,
-            attempts=self.attempts,
-            duration=self._monotonic() - request.received,
-            upstream_duration=self._upstream_duration,
-            ttft=delivery.committed_at - request.received if delivery and delivery.committed_at else None,
-            chunks=self.chunks,
-            gaps=tuple(delivery.gaps) if delivery and self.chunks else (),
-            gap_sum=delivery.gap_sum if delivery else 0.0,
-            bytes_in=len(body) if isinstance(body, bytes) else body.length,
-            bytes_out=delivery.bytes_out if delivery else self.bytes_out,
-            usage=self.usage,
-            finish=self.finish,
-            generation=self.snapshot.generation,
-            dropped=self.dropped,
+        endpoint, usage = request.endpoint, self.usage
+        return ExchangeRecord(  # by position, in the order of its fields: a third of the time, for every request
+            request.id,
+            self.began,
+            "POST",
+            endpoint.path,
+            self.status,
+            self.outcome,
+            self._monotonic() - request.received,
+            self.key,
+            request.client,
+            self.upstream_id,
+            endpoint.front,
+            self.back,
+            deployment.provider.name if deployment else "",
+            deployment.name if deployment else "",
+            self.model,
+            self.model_label,
+            deployment.model if deployment else "",
+            self.error,
+            self.stream,
+            self.attempts,
+            self._upstream_duration,
+            delivery.committed_at - request.received if delivery and delivery.committed_at else None,
+            self.chunks,
+            tuple(delivery.gaps) if delivery and self.chunks else (),
+            delivery.gap_sum if delivery else 0.0,
+            self.bytes_in,
+            delivery.bytes_out if delivery else self.bytes_out,
+            usage,
+            False,
+            self.finish,
+            self.snapshot.generation,
+            self.dropped,
         )
