@@ -86,7 +86,7 @@ class Call:
             return msgspec.convert(self._form_fields(self.body), kind, strict=False)
         except msgspec.ValidationError as error:
             raise _refusal(str(error)) from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest(f"The body could not be parsed as JSON: {error}.") from error
 
     def _form_fields(self, form: Form) -> Mapping[str, object]:

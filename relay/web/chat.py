@@ -54,9 +54,17 @@ class DialectResource(Guarded):
         if request.method != b"POST":
             super().admit(request)
             return
-        check_media(self.served.body, request.content_type)
+        self.check_media(request.content_type)
         request.credential = self.sent_key(request)
         request.key = self.gateway.identify(request.credential)
+
+    def check_media(self, content_type: str) -> None:
+        """Hold a content type against what the endpoint takes.
+
+        Raises:
+            UnsupportedMedia: it takes another.
+        """
+        check_media(self.served.body, content_type)
 
     def sent_key(self, request: RelayRequest) -> Secret | None:
         """The key that the client sent, in whichever style its dialect knows, or None.

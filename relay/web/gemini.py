@@ -6,7 +6,7 @@ See: https://ai.google.dev/api/generate-content and https://ai.google.dev/api/mo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qs, unquote_to_bytes
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 
@@ -39,15 +39,8 @@ def actions(door: Door, gateway: Gateway) -> Mapping[str, Guarded]:
 
 
 def split(path: bytes) -> tuple[str, str]:
-    """Model and action of a path below ``…/models/``; the action is "" where there is none.
-
-    Raises:
-        InvalidRequest: the model's name is not UTF-8.
-    """
-    try:
-        rest = unquote_to_bytes(path.decode("latin-1")).decode("utf-8").partition("/models/")[2].removesuffix("/")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("The model's name in the path is not UTF-8.", param="model") from error
+    """Model and action of a path below ``…/models/``; the action is "" where there is none."""
+    rest = unquote(path.decode("latin-1")).partition("/models/")[2].removesuffix("/")
     model, colon, action = rest.rpartition(":")
     return (model, action) if colon and action in ACTIONS else (rest, "")
 
@@ -56,8 +49,10 @@ def check(model: str) -> None:
     """Refuse what no model is called.
 
     Raises:
-        InvalidRequest: the name is empty, too long, holds control characters, or would climb in a path.
+        InvalidRequest: the name is empty, too long, not UTF-8, holds control characters, or would climb in a path.
     """
+    if "\ufffd" in model:
+        raise InvalidRequest("The model's name in the path is not UTF-8.", param="model")
     if not checked_model(model):
         raise InvalidRequest("The path names no model.", param="model")
     if not {"", ".", ".."}.isdisjoint(model.split("/")):
@@ -66,10 +61,7 @@ def check(model: str) -> None:
 
 def acting(actions: Mapping[str, Guarded], request: RelayRequest) -> Guarded | None:
     """What serves the action that a path ends in; None if it ends in none."""
-    try:
-        return actions.get(split(request.path)[1])
-    except InvalidRequest:
-        return None
+    return actions.get(split(request.path)[1])
 
 
 def parameters(request: RelayRequest, name: str) -> list[str]:

@@ -13,6 +13,7 @@ import msgspec
 from relay.errors import InvalidRequest, UnknownModel
 from relay.web import listing
 from relay.web.base import Leaf
+from relay.web.chat import DialectResource
 from relay.web.models import ModelLeaf
 from relay.web.request import RelayRequest
 
@@ -22,6 +23,27 @@ VERSION = "/api/version"
 
 _SPOKEN = "0.13.0"
 """The version of Ollama whose API relay speaks; clients ask for features by it."""
+
+
+_CURLS = "application/x-www-form-urlencoded"
+"""What curl calls a body of which it was not told what it is."""
+
+
+class OllamaAction(DialectResource):
+    """One forwarded endpoint of Ollama's.
+
+    Ollama does not look at content types, and the commands in its documentation send none but curl's own, so
+    that is taken for JSON here.
+    """
+
+    def check_media(self, content_type: str) -> None:
+        """Hold a content type against what the endpoint takes.
+
+        Raises:
+            UnsupportedMedia: it takes another.
+        """
+        if content_type.partition(";")[0].strip().lower() != _CURLS:
+            super().check_media(content_type)
 
 
 class _Named(msgspec.Struct):
@@ -55,7 +77,7 @@ class OllamaShow(ModelLeaf):
         body = request.received.body
         try:
             asked = msgspec.json.decode(body if isinstance(body, bytes) else b"", type=_Named)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest("The body must be a JSON object that names a model.", param="model") from error
         model = asked.model or asked.name
         if not model:

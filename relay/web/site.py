@@ -185,8 +185,9 @@ def _is_model(path: str) -> bool:
 
 def _others(door: Door, gateway: Gateway, index: ModelIndex, reporter: Reporter) -> dict[str, Guarded]:
     """The paths of dialects that do not live below ``/v1``."""
+    kinds = {"ollama": ollama.OllamaAction}
     table: dict[str, Guarded] = {
-        endpoint.path: DialectResource(door, endpoint, gateway)
+        endpoint.path: kinds.get(endpoint.front, DialectResource)(door, endpoint, gateway)
         for endpoint in ENDPOINTS.values()
         if endpoint.public and endpoint.path not in FORWARDED and "{model}" not in endpoint.path
     }
