@@ -72,6 +72,7 @@ class ExchangeLine(msgspec.Struct):
     reasoning_tokens: int | None
     finish: str
     generation: int
+    dropped: str
 
 
 def exchange_line(record: ExchangeRecord) -> ExchangeLine:
@@ -111,6 +112,7 @@ def exchange_line(record: ExchangeRecord) -> ExchangeLine:
         reasoning_tokens=usage.reasoning,
         finish=record.finish,
         generation=record.generation,
+        dropped=",".join(record.dropped),
     )
 
 
@@ -157,6 +159,7 @@ class ExchangeLog:
             deployment=text(record.deployment),
             upstream_model=text(record.upstream_model),
             finish=text(record.finish),
+            dropped=tuple(map(text, record.dropped)),
         )
 
 
@@ -175,6 +178,7 @@ def _exchange_text(record: ExchangeRecord) -> bytes:
         "input_tokens": line.input_tokens,
         "output_tokens": line.output_tokens,
         "error": line.error,
+        "dropped": line.dropped,
         "key": line.key,
         "client": line.client,
         "request_id": line.request_id,

@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from zope.interface import implementer
 
-from relay.endpoints import FORWARDED, MODELS_PATH
+from relay.endpoints import ENDPOINTS, MODELS_PATH
 from relay.errors import RelayError
 from relay.exchange import GAP_BOUNDS, AttemptRecord, ExchangeRecord, ExchangeStarted, Usage
 from relay.interfaces import IObserver
@@ -32,7 +32,8 @@ OK = "ok"
 
 _DURATION_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _TTFT_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_ENDPOINTS = frozenset((*FORWARDED, MODELS_PATH, "/health", "/ready", "/metrics"))
+_LISTS = ("/v1beta/models", "/api/tags", "/api/show", "/api/version")
+_ENDPOINTS = frozenset((*ENDPOINTS, MODELS_PATH, *_LISTS, "/health", "/ready", "/metrics"))
 _IMPLAUSIBLE = 10**12  # tokens; a provider's nonsense must not spoil a sum for good
 _MOST_TALLIES = 4096
 _CLOUDFLARE = range(520, 531)  # answers of a widely used front of providers; 529 is Anthropic's "overloaded"
@@ -166,6 +167,10 @@ class Metrics:
             "relay_rate_limited_total", "Requests refused by a rate limit of relay's.", ("endpoint",)
         )
 
+        self._dropped = CounterSeries(
+            "relay_dropped_fields_total", "Request fields that a translation could not carry.", ("front", "back")
+        )
+
     # ── the observer ──────────────────────────────────────────────────────────────────
 
     def exchange_started(self, started: ExchangeStarted) -> None:
@@ -199,6 +204,8 @@ class Metrics:
         if record.gaps:
             tally.gaps.merge(record.gaps, record.gap_sum)
         tally.count(record.usage)
+        if record.dropped:
+            self._dropped.at(record.front, record.back).value += len(record.dropped)
 
     def _begin_tries(self, key: _TryKey) -> _Tries:
         provider, result = key
@@ -245,6 +252,7 @@ class Metrics:
         yield self._upstream_errors.family()
         yield self._attempts.family()
         yield self._limited.family()
+        yield self._dropped.family()
         yield GaugeMetricFamily("relay_rate_limiter_buckets", "Rate limit buckets in use.", value=self._buckets())
         yield GaugeMetricFamily("relay_config_generation", "Configuration in force.", value=self._generation())
         yield CounterMetricFamily(

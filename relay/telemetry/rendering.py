@@ -51,7 +51,7 @@ class QuickJSON:
         )
         common = self._known.get(key) or self._common(key)
         new = f"{record.id}{record.upstream_id}{record.client}{record.error}{record.finish}"
-        if not common or not _is_plain(new):
+        if not common or record.dropped or not _is_plain(new):
             return self._careful(record)
         milliseconds = int((record.time + record.duration) * 1000)
         second = milliseconds // 1000
@@ -75,7 +75,7 @@ class QuickJSON:
             f'"cache_write_tokens":{"null" if written is None else written},'
             f'"output_tokens":{"null" if output is None else output},'
             f'"reasoning_tokens":{"null" if reasoning is None else reasoning},'
-            f'"finish":"{record.finish}","generation":{record.generation}}}\n'
+            f'"finish":"{record.finish}","generation":{record.generation},"dropped":""}}\n'
         ).encode("ascii")
 
     def _common(self, key: _Common) -> str:

@@ -77,7 +77,7 @@ class ExchangeLogTests(SynchronousTestCase):
     def test_json(self) -> None:
         """The JSON line has every published field, in this order."""
         lines = Lines(LogFormat.JSON)
-        lines.exchanges.exchange_settled(STREAMED)
+        lines.exchanges.exchange_settled(settled(dropped=("seed", "top_k")))
         expected = {
             "ts": "2026-11-18T11:06:41.250Z",
             "level": "info",
@@ -112,6 +112,7 @@ class ExchangeLogTests(SynchronousTestCase):
             "reasoning_tokens": 5,
             "finish": "stop",
             "generation": 3,
+            "dropped": "seed,top_k",
         }
         self.assertEqual(list(lines.json()[0].items()), list(expected.items()))
 

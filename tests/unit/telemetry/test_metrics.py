@@ -28,6 +28,7 @@ PUBLISHED = {
     "relay_upstream_errors_total": {"provider", "type"},
     "relay_upstream_attempts_total": {"provider", "result"},
     "relay_rate_limited_total": {"endpoint"},
+    "relay_dropped_fields_total": {"front", "back"},
     "relay_rate_limiter_buckets": set(),
     "relay_config_generation": set(),
     "relay_config_reload_failures_total": set(),
@@ -57,11 +58,17 @@ class MetricsTests(SynchronousTestCase):
         names = re.findall(r"^# TYPE (relay_\w+) ", exposition(self.registry).decode(), re.MULTILINE)
         self.assertEqual(sorted(names), sorted(PUBLISHED))
 
+    def test_dropped(self) -> None:
+        """Each field that a translation could not carry counts, under both dialects' names and no client's word."""
+        self.metrics.exchange_settled(settled(front="openai", back="anthropic", dropped=("seed", "my_field")))
+        self.assertEqual(self.value("relay_dropped_fields_total", front="openai", back="anthropic"), 2)
+        self.assertNotIn("my_field", exposition(self.registry).decode())
+
     def test_labels(self) -> None:
         """Each metric has the published labels."""
         self.metrics.exchange_started(ExchangeStarted("a", CHAT))
         self.metrics.attempt_ended(failed("upstream_timeout"))
-        self.metrics.exchange_settled(settled())
+        self.metrics.exchange_settled(settled(dropped=("seed",)))
         self.metrics.exchange_settled(settled(outcome=Outcome.LIMITED, status=429))
         seen: dict[str, set[str]] = {}
         for family in text_string_to_metric_families(exposition(self.registry).decode()):
