@@ -19,7 +19,7 @@ from relay.errors import InvalidRequest
 from tests.unit.echo.asking import call, sent
 
 ASK: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": "one two"}]}]}
-THINK = {"additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}}
+THINK: dict[str, Any] = {"additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}}
 BACK = DIALECTS["bedrock"].backs[Operation.CHAT]
 
 
