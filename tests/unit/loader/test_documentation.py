@@ -25,7 +25,6 @@ from relay.schema.provider import (
 )
 from relay.schema.publish import NOT_SERVED
 from tests.unit.loader.folder import FolderTestCase
-from tests.unit.loader.test_snapshot import SHIPPED
 
 _PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
 _BLOCK = re.compile(r'^```json title="([^"]+)"\n(.*?)^```$', re.DOTALL | re.MULTILINE)
@@ -117,14 +116,3 @@ class ConfigurationPageTests(FolderTestCase):
         """Each reserved key is named as such."""
         for key in NOT_SERVED:
             self.assertIn(f"`{key}`", section("Reserved"))
-
-    def test_shippedProviders(self) -> None:
-        """Each shipped provider is listed with the variables that its file reads."""
-        folder = Path(__file__).parents[3] / "transformer"
-        table = {
-            line.split("`")[1]: line for line in section("How a provider is found").splitlines() if line[:3] == "| `"
-        }
-        self.assertEqual(set(table), set(SHIPPED))
-        for name, line in table.items():
-            text = (folder / f"{name}.json").read_text("utf-8")
-            self.assertEqual(set(_VARIABLE.findall(line)), set(re.findall(r'"env": "([A-Z_]+)"', text)), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -14,17 +13,7 @@ from relay.provider import AuthScheme
 from tests.unit.loader.folder import BASE, FolderTestCase
 
 _CHAT = "/v1/chat/completions"
-SHIPPED = ("anthropic", "cohere", "echo", "gemini", "generic", "ollama-cloud", "ollama-local", "openai", "qwen")
-ENVIRON = {
-    "GENERIC_BASE_URL": "http://127.0.0.1:8080/v1",
-    "OPENAI_API_KEY": "key-of-openai",
-    "ANTHROPIC_API_KEY": "key-of-anthropic",
-    "GEMINI_API_KEY": "key-of-gemini",
-    "COHERE_API_KEY": "key-of-cohere",
-    "DASHSCOPE_API_KEY": "key-of-dashscope",
-    "OLLAMA_API_KEY": "key-of-ollama",
-    "GENERIC_API_KEY": "key-of-generic",
-}
+SHIPPED = tuple(sorted(path.stem for path in (Path(__file__).parents[3] / "transformer").glob("[!_]*.json")))
 
 
 class LookupTests(FolderTestCase):
@@ -233,55 +222,8 @@ class WholeTests(FolderTestCase):
         self.assertEqual(load(Sources(("echo",)), {}, 7).generation, 7)
 
 
-class ShippedTests(FolderTestCase):
-    """The files in ``transformer/``."""
-
-    def test_all(self) -> None:
-        """Each loads without a warning, is called as its file, and links its documentation."""
-        snapshot = load(Sources(SHIPPED), ENVIRON)
-        self.assertEqual((tuple(snapshot.providers), snapshot.warnings), (SHIPPED, ()))
-        for provider in snapshot.providers.values():
-            self.assertTrue(provider.name == "echo" or provider.docs.startswith("https://"))
-            self.assertEqual(bool(provider.auth.credential), provider.auth.scheme is not AuthScheme.NONE)
-            self.assertTrue(provider.models.listed or provider.models.target)
-
-    def test_addresses(self) -> None:
-        """Chat, Responses, Messages and the model list go where the providers document them."""
-        table = {
-            ("openai", _CHAT): "https://api.openai.com/v1/chat/completions",
-            ("openai", "/v1/responses"): "https://api.openai.com/v1/responses",
-            ("anthropic", "/v1/messages"): "https://api.anthropic.com/v1/messages",
-            ("anthropic", "/v1/messages/count_tokens"): "https://api.anthropic.com/v1/messages/count_tokens",
-            ("gemini", _CHAT): "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
-            ("gemini", "/v1/embeddings"): "https://generativelanguage.googleapis.com/v1beta/openai/embeddings",
-            ("cohere", _CHAT): "https://api.cohere.ai/compatibility/v1/chat/completions",
-            ("cohere", "/v1/rerank"): "https://api.cohere.com/v2/rerank",
-            ("qwen", _CHAT): "https://dashscope-intl.aliyuncs.com/compatible-mode/v1/chat/completions",
-            ("qwen", "/v1/messages"): "https://dashscope-intl.aliyuncs.com/apps/anthropic/v1/messages",
-            ("ollama-local", "/v1/messages"): "http://127.0.0.1:11434/v1/messages",
-            ("ollama-cloud", _CHAT): "https://ollama.com/v1/chat/completions",
-            ("generic", _CHAT): "http://127.0.0.1:8080/v1/chat/completions",
-        }
-        providers = load(Sources(SHIPPED), ENVIRON).providers
-        found = {}
-        for name, path in table:
-            endpoint = providers[name].endpoints[path]
-            found[name, path] = f"{endpoint.origin.scheme}://{endpoint.origin.netloc}{endpoint.target}"
-        self.assertEqual(found, table)
-
-    def test_dialects(self) -> None:
-        """The dialects of the fronts that are not OpenAI's chat are declared."""
-        providers = load(Sources(SHIPPED), ENVIRON).providers
-        spoken = {
-            name: tuple(p.endpoints[path].dialect for path in (_CHAT, "/v1/responses", "/v1/messages"))
-            for name, p in providers.items()
-        }
-        everything = ("openai", "responses", "anthropic")
-        self.assertEqual(spoken["echo"], everything)
-        self.assertEqual(spoken["ollama-local"], everything)
-        self.assertEqual(spoken["openai"], ("openai", "responses", "openai"))
-        self.assertEqual(spoken["anthropic"], ("anthropic",) * 3)
-        self.assertEqual(dict(providers["anthropic"].headers), {"anthropic-version": "2023-06-01"})
+class PredecessorTests(FolderTestCase):
+    """Files from before relay."""
 
     def test_predecessor(self) -> None:
         """Files as the predecessor had them load, and mean what they meant."""
@@ -310,12 +252,3 @@ class ShippedTests(FolderTestCase):
         self.assertEqual(qwen.endpoints["/v1/completions"].target, "/api/generate")
         self.assertEqual((qwen.stream.buffer_size, qwen.stream.heartbeat), (512, 30))
         self.assertEqual(qwen.upstream_model("gpt-4"), "qwen3-coder-max")
-
-    def test_filesAreTidy(self) -> None:
-        """The files name their schema and are formatted alike, so that changes read well."""
-        folder = Path(__file__).parents[3] / "transformer"
-        for name in SHIPPED:
-            text = (folder / f"{name}.json").read_text("utf-8")
-            document = json.loads(text)
-            self.assertEqual(document["$schema"], "./_schema.json")
-            self.assertEqual(text, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
