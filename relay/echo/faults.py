@@ -35,6 +35,19 @@ _OPENAI_KINDS: Mapping[int, tuple[str, str | None]] = {
 See: https://platform.openai.com/docs/guides/error-codes (read 2026-11).
 """
 
+_BEDROCK_KINDS: Mapping[int, bytes] = {
+    403: b"AccessDeniedException",
+    404: b"ResourceNotFoundException",
+    408: b"ModelTimeoutException",
+    424: b"ModelErrorException",
+    429: b"ThrottlingException",
+    503: b"ServiceUnavailableException",
+}
+"""Status → type, which stands in a header.
+
+See: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (Errors, read 2026-11).
+"""
+
 _ANTHROPIC_KINDS: Mapping[int, str] = {
     401: "authentication_error",
     402: "billing_error",
@@ -82,11 +95,19 @@ def error_body(shape: Shape, status: int, message: str, request_id: str, param: 
     return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 
+def error_headers(shape: Shape, status: int) -> tuple[tuple[bytes, bytes], ...]:
+    """What an error answer tells in its head."""
+    if shape is not Shape.BEDROCK:
+        return ()
+    plain = b"ValidationException" if status < 500 else b"InternalServerException"
+    return ((b"x-amzn-errortype", _BEDROCK_KINDS.get(status, plain)),)
+
+
 def asked_error(shape: Shape, knobs: Knobs, status: int, request_id: str) -> Reply:
     """The error answer that the knobs ask for."""
     body = error_body(shape, status, knobs.message, request_id)
     reply = whole(body, Knobs(first_delay_ms=knobs.first_delay_ms))
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers = error_headers(shape, status)
     if knobs.retry_after is not None:
-        headers = ((b"retry-after", b"%g" % knobs.retry_after),)
+        headers = (*headers, (b"retry-after", b"%g" % knobs.retry_after))
     return attrs.evolve(reply, status=status, headers=headers)

@@ -32,7 +32,7 @@ from relay.echo.answer import Finish as Reason
 from relay.echo.embeddings import vectors
 from relay.echo.knobs import NONE, Knobs
 from relay.echo.reading import Call, words
-from relay.echo.reply import Piece, Reply, refuse, streamed, whole
+from relay.echo.reply import JSON, Piece, Reply, refuse, streamed, whole
 from relay.errors import RelayError
 from relay.events import Began, Closed, Counted, Event, Finished, Grew, Opened, Sealed
 from relay.exchange import Usage
@@ -108,11 +108,10 @@ def _chat(dialect: str, front: Front[Any, Any], asked: Asked, knobs: Knobs) -> R
     call_id = asked.request_id[:9]
     if not request.stream:
         return whole(front.render(completion(answer, asked, thoughts, seal, call_id), asked), knobs)
-    writer = front.writer(asked)
-    pieces = _pieces(writer, happen(answer, thoughts, seal, call_id), _usage(answer, thoughts))
-    content_type = DIALECTS[dialect].stream_type.encode()
-    reply = streamed(pieces, lambda message: front.writer(asked).fail(_Failure(message)), knobs)
-    return reply.typed(b"application/json" if asked.call.array else content_type)
+    told = _Told(front, asked)
+    pieces = told.pieces(happen(answer, thoughts, seal, call_id), _usage(answer, thoughts))
+    content_type = JSON if asked.call.array else DIALECTS[dialect].stream_type.encode()
+    return streamed(pieces, told.fail, knobs).typed(content_type)
 
 
 def wish(request: ChatRequest, knobs: Knobs) -> Wish:
@@ -198,9 +197,30 @@ def happen(answer: Answer, thoughts: tuple[str, ...], seal: Seal, call_id: str) 
     yield [Closed(block), Finished(_FINISH[answer.finish], answer.stop or "")], False
 
 
-def _pieces(writer: codec.Writer, events: Iterator[tuple[list[Event], bool]], usage: Usage) -> Iterator[Piece]:
-    for happened, content in events:
-        data = writer.write(happened)
-        if data:
-            yield data, content
-    yield writer.write([Counted(usage)]) + writer.end(), False
+class _Told:
+    """One streamed answer in the words of a front.
+
+    Args:
+        front: writes it.
+        asked: what was asked.
+    """
+
+    def __init__(self, front: Front[Any, Any], asked: Asked) -> None:
+        self._front = front
+        self._asked = asked
+        self._writer = front.writer(asked)
+        self._taken = 0
+
+    def pieces(self, events: Iterator[tuple[list[Event], bool]], usage: Usage) -> Iterator[Piece]:
+        """What is to be sent, one after the other."""
+        for happened, content in events:
+            data = self._writer.write(happened)
+            self._taken += content
+            if data:
+                yield data, content
+        yield self._writer.write([Counted(usage)]) + self._writer.end(), False
+
+    def fail(self, message: str) -> bytes:
+        """The in-stream error. Of the chunks that were taken the last was not sent, so one is as good as none."""
+        writer = self._writer if self._taken > 1 else self._front.writer(self._asked)
+        return writer.fail(_Failure(message))

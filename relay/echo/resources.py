@@ -23,7 +23,7 @@ from relay.echo.audio import answer_speech, answer_transcription, answer_transla
 from relay.echo.chat import answer_chat
 from relay.echo.completions import answer_completion
 from relay.echo.embeddings import answer_embeddings
-from relay.echo.faults import Shape, asked_error, error_body
+from relay.echo.faults import Shape, asked_error, error_body, error_headers
 from relay.echo.forms import read_form
 from relay.echo.hub import answerer
 from relay.echo.images import answer_edit, answer_generation
@@ -93,6 +93,9 @@ _ACTIONS: Mapping[str, tuple[Door, bool]] = {
     "count-tokens": (Door(bedrock.answer_count, Shape.BEDROCK), False),
 }
 """Action at the end of a path that names a model → how it is answered, and whether as a stream."""
+
+_IDS = {Shape.OPENAI: b"x-request-id", Shape.BEDROCK: b"x-amzn-requestid"}
+"""Under which name a provider sends its request id, where that is a special one."""
 
 _MODEL = re.compile(r"/(?:v1beta/models/(?P<gemini>.+):|model/(?P<bedrock>.+)/)(?P<action>[A-Za-z-]+)")
 
@@ -204,15 +207,17 @@ def _body(request: Request, door: Door) -> bytes | Form:
 def _refused(shape: Shape, error: RelayError, request_id: str) -> Reply:
     """The answer to a request that is refused."""
     reply = whole(error_body(shape, error.http_status, error.message, request_id, error.param))
-    allowed = ", ".join(error.allowed).encode() if isinstance(error, MethodNotAllowed) else b""
-    return attrs.evolve(reply, status=error.http_status, headers=((b"allow", allowed),) if allowed else ())
+    headers = error_headers(shape, error.http_status)
+    if isinstance(error, MethodNotAllowed):
+        headers = (*headers, (b"allow", ", ".join(error.allowed).encode()))
+    return attrs.evolve(reply, status=error.http_status, headers=headers)
 
 
 def _write_head(request: Request, reply: Reply, shape: Shape, request_id: str) -> None:
     """Set status and headers; they go out with the first byte."""
     request.setResponseCode(reply.status)
     request.setHeader(b"content-type", reply.content_type)
-    request.setHeader(b"x-request-id" if shape is Shape.OPENAI else b"request-id", request_id.encode())
+    request.setHeader(_IDS.get(shape, b"request-id"), request_id.encode())
     if reply.length is not None:
         request.setHeader(b"content-length", b"%d" % reply.length)
     else:

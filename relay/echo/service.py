@@ -30,7 +30,7 @@ IDLE = 300.0
 
 
 class EchoServer:
-    """A provider inside relay: speaks OpenAI's and Anthropic's languages, needs no key.
+    """A provider inside relay: speaks every dialect that providers speak, needs no key.
 
     It is bound when its address is first asked for.
 

@@ -29,6 +29,8 @@ from relay.web.seams import Gateway
 MODELS = "/v1beta/models"
 """Path of the list, and prefix of everything else."""
 
+_NO_ACTION = f"Actions on models are {', '.join(ACTIONS)}."
+
 
 def actions(door: Door, gateway: Gateway) -> Mapping[str, Guarded]:
     """Action at the end of a path → what serves it."""
@@ -145,6 +147,17 @@ class GeminiModel(GeminiLeaf):
 
     isLeaf = True
 
+    def admit(self, request: RelayRequest) -> None:
+        """Refuse by the head what is neither a model to be shown nor an action.
+
+        Raises:
+            UnknownPath: the path names an action that relay does not serve.
+            MethodNotAllowed: a model is shown only.
+        """
+        if request.method == b"POST" and ":" in split(request.path)[0]:
+            raise UnknownPath(_NO_ACTION)
+        super().admit(request)
+
     def show(self, request: RelayRequest, owners: Mapping[str, str]) -> tuple[str, dict[str, object]]:
         """One model.
 
@@ -156,5 +169,5 @@ class GeminiModel(GeminiLeaf):
         if model in owners:
             return "gemini", listing.gemini_model(model)
         if ":" in model:
-            raise UnknownPath(f"Actions on models are {', '.join(ACTIONS)}.")
+            raise UnknownPath(_NO_ACTION)
         raise UnknownModel(f"The model {model[:LONGEST_MODEL]!r} is not known here.", param="model")

@@ -99,6 +99,10 @@ class PathTests(GeminiCase):
         for path, status in (("/v1beta/models/other", 404), ("/v1beta/models/m:fly", 404), ("/v1beta/elsewhere", 404)):
             reply = self.server.request("GET", path, None)
             self.assertEqual((reply.status, reply.json["error"]["code"]), (status, status), path)
+        for path in ("/v1beta/models/m:batchGenerateContent", "/v1beta/models/gpt-oss:20b"):
+            reply = self.server.post(path, ASK)
+            self.refused(reply, 404, "NOT_FOUND")
+            self.assertIn("streamGenerateContent", reply.json["error"]["message"])
 
     def test_names(self) -> None:
         """What no model is called is refused, however it is escaped, and nobody is asked for it."""
