@@ -6,11 +6,18 @@ A `Snapshot` is one validated reading of everything; an exchange keeps the one i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import attrs
 
-from relay.provider import Provider, Timeouts
+from relay.provider import Provider, RateLimit, Timeouts
 from relay.secret import Secret
+
+Strategy = Literal["weighted", "round-robin", "least-busy", "latency", "cheapest", "ordered"]
+"""How the candidates of one priority are ordered."""
+
+WILD = "*"
+"""Stands for any characters in the name of a route, and makes it a pattern."""
 
 
 @attrs.frozen
@@ -35,19 +42,30 @@ class Deployment:
     """One place where a model runs: provider, upstream model, credential, limits.
 
     Attributes:
-        name: ``provider/upstream-model``, for logs and headers.
+        name: ``provider/upstream-model``, for logs and headers; ``provider/*`` where the model is the client's, so
+            that clients cannot create names. What is known of its health goes by it.
         provider: the provider.
-        model: the upstream model; "" when the request names none.
-        weight: share among the deployments of its route.
-        first: whether it is the first choice for its exchange; a client's own key goes to no
+        model: the upstream model; "" when the request names none, or when the client's name counts.
+        weight: share among the deployments of its route, at least 1.
+        priority: lower ones are used first.
+        first: whether it may be the first choice for its exchange; a client's own key goes to no
             other.
+        concurrency: parallel attempts allowed; 0 means no cap.
+        rate_limit: limit of its own, or None.
+        timeouts: deadlines, or None for the provider's.
+        drained: whether it gets no new exchanges.
     """
 
     name: str
     provider: Provider
     model: str
     weight: int = 1
+    priority: int = 0
     first: bool = True
+    concurrency: int = 0
+    rate_limit: RateLimit | None = None
+    timeouts: Timeouts | None = None
+    drained: bool = False
 
 
 @attrs.frozen
@@ -55,12 +73,102 @@ class RetryPolicy:
     """How often and how long a route tries again.
 
     Attributes:
-        attempts: tries in all, at least 1.
-        backoff: seconds before the second try, doubled for each further one.
+        attempts: tries in all, over all deployments of the route, at least 1.
+        backoff: seconds before the second try at most, doubled for each further one.
+        ceiling: the longest wait in seconds.
     """
 
-    attempts: int = 1
+    attempts: int = 2
     backoff: float = 0.5
+    ceiling: float = 8.0
+
+
+@attrs.frozen
+class BreakerPolicy:
+    """When a deployment is left alone, and for how long.
+
+    Attributes:
+        failures: consecutive failures that open the breaker.
+        ratio: share of failures within the window that opens it, above 0 and at most 1.
+        window: seconds over which the share is taken.
+        least: results in the window below which the share says nothing.
+        cooldown: seconds until a probe is let through.
+        slow_start: seconds after a recovery until the deployment has its whole share again; 0 gives it at once.
+    """
+
+    failures: int = 5
+    ratio: float = 0.5
+    window: float = 30.0
+    least: int = 10
+    cooldown: float = 15.0
+    slow_start: float = 30.0
+
+
+@attrs.frozen
+class HedgePolicy:
+    """When a second attempt starts beside a slow one.
+
+    Attributes:
+        after: seconds without content, or None for the p95 that was measured.
+        share: share of all requests that may be hedged, above 0 and at most 1.
+    """
+
+    after: float | None = None
+    share: float = 0.1
+
+
+@attrs.frozen
+class MirrorPolicy:
+    """Another deployment that gets copies of requests; its answers are discarded.
+
+    Attributes:
+        deployment: where copies go; never a first choice.
+        share: share of requests that is copied, above 0 and at most 1.
+    """
+
+    deployment: Deployment
+    share: float
+
+
+@attrs.frozen
+class DisconnectPolicy:
+    """What becomes of an answer whose client has left.
+
+    Attributes:
+        mode: ``cancel`` aborts it at once, ``drain`` reads on up to the bounds, ``finish`` reads it to its end.
+        seconds: the longest that ``drain`` reads on.
+        tokens: the most output tokens that ``drain`` reads on; 0 means no such bound.
+    """
+
+    mode: Literal["cancel", "drain", "finish"] = "cancel"
+    seconds: float = 30.0
+    tokens: int = 0
+
+
+@attrs.frozen
+class QueuePolicy:
+    """Where requests wait when all places are taken.
+
+    Attributes:
+        size: requests that may wait; 0 means that none does.
+        wait: the longest wait in seconds.
+    """
+
+    size: int = 0
+    wait: float = 10.0
+
+
+@attrs.frozen
+class Sticky:
+    """What keeps requests that belong together on one deployment.
+
+    Attributes:
+        by: ``none``, ``prompt`` (the stable beginning of the prompt) or ``header``.
+        header: name of the header field, in lower case; "" unless ``by`` is ``header``.
+    """
+
+    by: Literal["none", "prompt", "header"] = "none"
+    header: str = ""
 
 
 @attrs.frozen
@@ -69,21 +177,50 @@ class Route:
 
     Attributes:
         name: the model name or pattern (``gpt-*``).
-        deployments: ordered candidates.
-        strategy: name of a function in `policy.routing`.
-        fallbacks: routes to try when this one is exhausted.
+        deployments: candidates in the order of the file, never empty.
+        strategy: how candidates of one priority are ordered.
+        fallbacks: names of the routes to try when this one is exhausted.
+        context_fallbacks: the same when the prompt is too long for it.
+        policy_fallbacks: the same when the provider's content policy refuses.
         retry: how often to try.
-        timeouts: deadlines, or None for the provider's.
+        breaker: when a deployment is left alone.
+        hedge: when a second attempt starts beside a slow one, or None.
+        mirror: where copies of requests go, or None.
+        disconnect: what becomes of an answer whose client has left.
+        concurrency: parallel exchanges allowed; 0 means no cap.
+        queue: where requests wait when all places are taken.
+        sticky: what keeps requests on one deployment.
+        deadline: seconds for a client's request in all, or None.
         hidden: whether ``/v1/models`` leaves it out.
+        aliases: other names for it.
     """
 
     name: str
     deployments: tuple[Deployment, ...]
-    strategy: str = "weighted"
+    strategy: Strategy = "weighted"
     fallbacks: tuple[str, ...] = ()
+    context_fallbacks: tuple[str, ...] = ()
+    policy_fallbacks: tuple[str, ...] = ()
     retry: RetryPolicy = RetryPolicy()
-    timeouts: Timeouts | None = None
+    breaker: BreakerPolicy = BreakerPolicy()
+    hedge: HedgePolicy | None = None
+    mirror: MirrorPolicy | None = None
+    disconnect: DisconnectPolicy = DisconnectPolicy()
+    concurrency: int = 0
+    queue: QueuePolicy = QueuePolicy()
+    sticky: Sticky = Sticky()
+    deadline: float | None = None
     hidden: bool = False
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def pattern(self) -> bool:
+        """Whether the name is a pattern."""
+        return WILD in self.name
+
+    def everywhere(self) -> tuple[Deployment, ...]:
+        """Every deployment that requests for it may reach, the mirror's included."""
+        return self.deployments if self.mirror is None else (*self.deployments, self.mirror.deployment)
 
 
 @attrs.frozen
@@ -126,7 +263,8 @@ class Snapshot:
         providers: name → provider, in the order of choice; never empty.
         client_keys: keys that clients must bring; empty lets anyone in.
         default_key: ``DEFAULT_API_KEY``, or None.
-        routes: model name or pattern → route.
+        routes: name, alias or pattern → route; a route is there once for each of its names.
+        default_route: name of the route for models that nothing else claims, or None.
         server: the client side's bounds.
         server_timeouts: the client side's deadlines.
         listen: endpoint strings from the config file, may be empty.
@@ -139,12 +277,40 @@ class Snapshot:
     client_keys: tuple[ClientKey, ...] = ()
     default_key: Secret | None = None
     routes: Mapping[str, Route] = attrs.field(factory=dict)
+    default_route: str | None = None
     server: ServerConfig = ServerConfig()
     server_timeouts: ServerTimeouts = ServerTimeouts()
     listen: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     generation: int = 1
+    _patterns: tuple[tuple[str, str, Route], ...] = attrs.field(init=False, eq=False, repr=False)
+
+    @_patterns.default
+    def _longest_first(self) -> tuple[tuple[str, str, Route], ...]:
+        found = [(*name.split(WILD, 1), route) for name, route in self.routes.items() if WILD in name]
+        return tuple(sorted(found, key=lambda pattern: -len(pattern[0]) - len(pattern[1])))
+
+    def route_for(self, model: str) -> Route | None:
+        """The route of a model: the one of that name, else the longest pattern that fits, else the default.
+
+        Args:
+            model: the client's name for it.
+
+        Returns:
+            The route, or None where there is none, or where the name addresses a provider
+            (``provider/model``), which no route does.
+        """
+        route = self.routes.get(model)
+        if route is not None or not self.routes:
+            return route
+        prefix, slash, rest = model.partition("/")
+        if slash and rest and prefix in self.providers:
+            return None
+        for begin, end, route in self._patterns:
+            if len(model) >= len(begin) + len(end) and model.startswith(begin) and model.endswith(end):
+                return route
+        return self.routes[self.default_route] if self.default_route is not None else None
 
     @property
     def first(self) -> Provider:

@@ -67,16 +67,30 @@ class TokenSource:
 
 
 @attrs.frozen
+class ProviderKey:
+    """One of the keys that relay has for a provider.
+
+    Attributes:
+        secret: the key.
+        source: where it comes from, for messages (``environment variable OPENAI_API_KEY``).
+    """
+
+    secret: Secret
+    source: str
+
+
+@attrs.frozen
 class Auth:
     """A provider's credential and how it travels.
 
     Attributes:
         scheme: where the credential goes in a request.
-        credential: the provider's own key, or None when its source is not set.
+        credential: the provider's own key, the first of them if it has several; None when no source is set.
         source: where the key comes from, for messages (``environment variable OPENAI_API_KEY``); "" if none is named.
         parameter: name of the query parameter for `AuthScheme.QUERY`.
         signature: for `AuthScheme.SIGV4`, unless its credential is not set.
         tokens: for `AuthScheme.GCP`.
+        others: further keys, to be used when the first is refused or exhausted.
     """
 
     scheme: AuthScheme
@@ -85,10 +99,11 @@ class Auth:
     parameter: str = "key"
     signature: Signature | None = None
     tokens: TokenSource | None = None
+    others: tuple[ProviderKey, ...] = ()
 
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret in it."""
-        found = [self.credential]
+        found = [self.credential, *(key.secret for key in self.others)]
         if self.signature is not None:
             found += [self.signature.key_id, self.signature.token]
         return tuple(secret for secret in found if secret)
@@ -345,6 +360,12 @@ class Provider:
     prices: Mapping[str, Price] = attrs.field(factory=dict)
     port: int | None = None
     docs: str = ""
+
+    @property
+    def credentials(self) -> tuple[ProviderKey, ...]:
+        """The provider's own keys in the order of choice; empty where none is set, or a header carries it."""
+        first = self.auth.credential
+        return (ProviderKey(first, self.auth.source), *self.auth.others) if first else ()
 
     def header_credentials(self) -> tuple[Secret, ...]:
         """Keys that stand in configured headers, without their scheme's word (``Bearer``)."""
