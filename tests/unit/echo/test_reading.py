@@ -64,7 +64,14 @@ class ReadTests(SynchronousTestCase):
 
     def test_whatIsNoJSONIsRefused(self) -> None:
         """Cut, malformed and bottomless bodies are the client's fault."""
-        for body in (b"", b'{"model": "m"', b"\xff", b'{"model": "\xff"}', b'{"model": NaN}', b'{"other":' + b"[" * 100_000):
+        for body in (
+            b"",
+            b'{"model": "m"',
+            b"\xff",
+            b'{"model": "\xff"}',
+            b'{"model": NaN}',
+            b'{"other":' + b"[" * 100_000,
+        ):
             self.assertEqual(self.refused(body)[0], None, body[:20])
 
     def test_knobsAreListedWhenOneIsWrong(self) -> None:
