@@ -44,7 +44,7 @@ class FirstCallTests(SynchronousTestCase):
         """The stream ends whole."""
         if shutil.which("curl") is None:
             raise SkipTest("there is no curl")
-        (code,) = [code for code in blocks("sh") if "curl" in code]
+        code = next(code for code in blocks("sh") if "curl" in code)
         ended = self.call("bash", "-c", code.replace("curl ", "curl -sS ").replace(PLACE, echo().url))
         self.assertIn('"content":"Hello,"', ended.out)
         self.assertTrue(ended.out.endswith("data: [DONE]\n\n"))
