@@ -2,18 +2,22 @@
 
 Twisted wraps each event in a logging context and asks three questions about it. Nearly
 all events of a gateway are "there is something to read"; those go straight to ``doRead``.
-Everything else takes Twisted's own way, and so does every failure.
+Everything else takes Twisted's own way, and so does every failure. What eager transports
+write while there is more than one event goes out at the end of the turn.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from select import EPOLLIN
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import ConnectionFdescWentAway
 from twisted.python import log
+
+from relay.runtime.outbox import outbox_of
 
 _NEEDED = ("_poller", "_selectables", "_doReadOrWrite", "_disconnectSelectable")
 
@@ -42,6 +46,7 @@ class _LeanPoll:
         self._selectables = reactor._selectables
         self._read_or_write = reactor._doReadOrWrite
         self._disconnect = reactor._disconnectSelectable
+        self._outbox = outbox_of(reactor)
 
     def turn(self, timeout: float | None) -> None:
         """Wait for events, and deal with each."""
@@ -49,6 +54,15 @@ class _LeanPoll:
             events = self._poll(-1 if timeout is None else timeout, _BATCH)
         except InterruptedError:
             return
+        outbox = self._outbox
+        outbox.is_open = len(events) > 1
+        try:
+            self._deal(events)
+        finally:
+            outbox.end()
+
+    def _deal(self, events: Sequence[tuple[int, int]]) -> None:
+        """Deal with each event."""
         find = self._selectables.get
         for fd, event in events:
             selectable = find(fd)

@@ -6,6 +6,8 @@ the rest, and every special case, to Twisted. Backpressure is unchanged, with on
 know: a producer that writes in a loop until it is paused goes on for as long as the
 kernel takes it.
 
+While a turn of the loop has several events, "at once" is at its end; see `relay.runtime.outbox`.
+
 They reach for attributes of `twisted.internet.tcp` and `twisted.internet.abstract` that
 are not public; `is_supported` tells whether they are there.
 """
@@ -26,6 +28,7 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.posixbase import PosixReactorBase
 from zope.interface import directlyProvides, providedBy
 
+from relay.runtime.outbox import LARGEST, Outbox, outbox_of
 from relay.runtime.tls import server_tls
 
 _QUEUE = ("dataBuffer", "offset", "_tempDataLen", "_writeDisconnected", "_maybePauseProducer")
@@ -48,11 +51,13 @@ class _Eager:
 
     dataBuffer: bytes
     offset: int
+    _outbox: Outbox
+    _held = False  # whether dataBuffer waits in the outbox
 
     def write(self: Any, data: Any) -> None:
-        """Send now what the socket takes; queue the rest."""
+        """Send now, or when this turn ends, what the socket takes; queue the rest."""
         if (
-            self.dataBuffer  # something is queued, or half sent
+            self.dataBuffer  # something is held, queued, or half sent
             or self._tempDataLen
             or not self.connected
             or self.disconnecting
@@ -63,9 +68,44 @@ class _Eager:
             or not isinstance(data, bytes)
             or self._aborting
         ):
-            if not self._aborting:
+            if not self._aborting and not (self._held and self._hold_more(data)):
                 super().write(data)  # type: ignore[misc]  # of the class this is mixed into
             return
+        outbox = self._outbox
+        if outbox.is_open and len(data) <= LARGEST:
+            self.dataBuffer = data
+            self._held = True
+            outbox.put(self)
+        else:
+            self._send(data)
+
+    def _hold_more(self: Any, data: Any) -> bool:
+        """Hold another piece together with what is held; False if that has been sent instead."""
+        if (
+            self._tempDataLen
+            or not self.connected
+            or self.disconnecting
+            or self._writeDisconnected
+            or self.TLS
+            or (self.producer is not None and not self.streamingProducer)
+            or not isinstance(data, bytes)
+            or len(self.dataBuffer) + len(data) > LARGEST
+        ):
+            self.send_held()
+            return False
+        self.dataBuffer += data
+        return True
+
+    def send_held(self: Any) -> None:
+        """Send what waits in the outbox; nothing where that has been done."""
+        if self._held:
+            self._held = False
+            data, offset = self.dataBuffer, self.offset
+            if data and not offset and self.connected:
+                self.dataBuffer = b""
+                self._send(data)
+
+    def _send(self: Any, data: bytes) -> None:
         try:
             sent = self.socket.send(data)
         except OSError:
@@ -97,13 +137,20 @@ class _Eager:
 class EagerServer(_Eager, tcp.Server):  # type: ignore[misc]  # doRead tells less
     """An accepted connection."""
 
-    def __init__(self, sock: socket.socket, *args: Any) -> None:
-        super().__init__(sock, *args)
+    def __init__(
+        self, sock: socket.socket, protocol: Any, client: Any, server: Any, session: int, reactor: Any
+    ) -> None:
+        self._outbox = outbox_of(reactor)
+        super().__init__(sock, protocol, client, server, session, reactor)
         self.setTcpNoDelay(True)  # each write is a packet of its own: none may wait for another's acknowledgement
 
 
 class EagerClient(_Eager, tcp.Client):  # type: ignore[misc]  # doRead tells less
     """An opened connection."""
+
+    def __init__(self, host: str, port: int, bind: Any, connector: Any, reactor: Any) -> None:
+        self._outbox = outbox_of(reactor)
+        super().__init__(host, port, bind, connector, reactor)
 
     def createInternetSocket(self) -> socket.socket:
         """Make the socket; see `EagerServer`."""

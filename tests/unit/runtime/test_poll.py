@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from relay.runtime import poll
+from relay.runtime.outbox import outbox_of
 
 Turn = Callable[[float | None], None]
 
@@ -291,6 +292,23 @@ class TurnTests(SynchronousTestCase):
         """Any other failure of the poller comes out, as with Twisted's turn."""
         self.reactor._poller.batches = [OSError(9, "bad")]
         self.assertRaises(OSError, self.reactor.doIteration, 0)
+
+    def test_outbox(self) -> None:
+        """Writes may wait while there are several events, until all are dealt with, whatever happens to one."""
+        outbox, seen = outbox_of(self.reactor), []
+
+        def read() -> None:
+            seen.append(outbox.is_open)
+            raise RuntimeError("broken")
+
+        for fd in (7, 8):
+            self.reactor._selectables[fd] = Journal([], "it", fd, read)
+        self.reactor._poller.batches = [[(7, EPOLLIN)], [(7, EPOLLIN), (8, EPOLLIN)]]
+        self.reactor.doIteration(0)
+        self.reactor._selectables[7] = Journal([], "it", 7, read)
+        self.reactor.doIteration(0)
+        self.assertEqual((seen, outbox.is_open), ([False, True, True], False))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
 
 
 class InstallTests(SynchronousTestCase):
