@@ -35,10 +35,17 @@ FAULTS: Mapping[str, Mapping[str, object]] = {
     "404": {"status": 404, "error": "that model is unknown"},
     "429": {"status": 429, "error": "that is too much", "retry_after": 7},
     "500": {"status": 500, "error": "that went wrong"},
-    "broken": {"error_after": 1, "error": "that broke off"},
-    "cut": {"cut_after": 1},
+    "soon": {"status": 429, "error": "that is too much", "retry_after": 1},
+    "ours": {"status": 401, "error": "that key is wrong"},
+    "broken": {"text": "x" * 500, "chunks": 300, "error_after": 200, "error": "that broke off"},
+    "cut": {"text": "x" * 500, "chunks": 300, "cut_after": 200},
+    "half": {"cut_after": 1},
 }
-"""What a provider is called behind its dialect → the knobs that it turns in every request."""
+"""What a provider is called behind its dialect → the knobs that it turns in every request.
+
+Streams that fail do so behind more bytes than one read takes: relay has begun to answer then, and cannot take
+it back. ``ours`` has a key that is relay's own.
+"""
 
 _NO_VECTORS = "the provider has no embeddings"
 _NO_RANKS = "the provider has no reranking"
@@ -96,7 +103,7 @@ def _provider(dialect: str, fault: str = "") -> dict[str, object]:
         "name": f"{dialect}-{fault}" if fault else dialect,
         "baseUrl": "echo://local",
         "dialect": dialect,
-        "auth": {"scheme": "none"},
+        "auth": {"scheme": "bearer", "env": "OURS"} if fault == "ours" else {"scheme": "none"},
         "models": [BACKS[dialect]],
     }
     if fault:
@@ -110,7 +117,7 @@ def everything() -> Twistd:
     directory = folder()
     config = {"providers": [_provider(dialect, fault) for dialect in BACKS for fault in ("", *FAULTS)]}
     (directory / "relay.json").write_text(json.dumps(config), "utf-8")
-    return started(Twistd(["--config=relay.json"], directory=directory))
+    return started(Twistd(["--config=relay.json"], directory=directory, environ={"OURS": "a-key-refused-there"}))
 
 
 def status_of(error: BaseException) -> object:

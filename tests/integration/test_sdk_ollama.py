@@ -90,7 +90,7 @@ class OtherTests(BacksCase):
             answer = client().generate(model=model(back), prompt=WORDS, system="Repeat.")
             self.assertEqual((answer.response, answer.done), (WORDS, True))
             lines = list(client().generate(model=model(back), prompt=WORDS, stream=True))
-            self.assertEqual(("".join(line.response for line in lines), lines[-1].done), (WORDS, True))
+            self.assertEqual(("".join(line.response or "" for line in lines), lines[-1].done), (WORDS, True))
 
         self.each(work)
 
