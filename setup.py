@@ -55,8 +55,12 @@ setup(
             "types-jsonschema",
             "openai>=3.54",
             "anthropic>=2.12",
+            "google-genai>=3.3",
             "cohere>=7.3",
             "ollama>=0.6",
+            "langchain-openai>=1.7",
+            "langchain-anthropic>=1.7",
+            "botocore>=1.44",  # its description of Converse is what Bedrock takes
         ],
     },
     classifiers=[
