@@ -30,6 +30,7 @@ from relay.loader.watch import Configuration
 from relay.policy import forward
 from relay.policy.exposure import check_exposure
 from relay.provider import Origin
+from relay.runtime.memory import keep_freed_memory
 from relay.runtime.poll import install_lean_poll
 from relay.runtime.transport import eager
 from relay.runtime.wheel import Wheel
@@ -239,6 +240,7 @@ class RelayService(MultiService):
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._configuration.reload))
         for warning in self._settings.snapshot.warnings:
             self._log.warn("configuration: {warning}", warning=warning)
+        keep_freed_memory()
         _calm_garbage_collector()
         self._phase = Phase.SERVING
         self._learn_models(self._settings.snapshot)
