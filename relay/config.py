@@ -288,7 +288,8 @@ class Snapshot:
 
     @_patterns.default
     def _longest_first(self) -> tuple[tuple[str, str, Route], ...]:
-        found = [(*name.split(WILD, 1), route) for name, route in self.routes.items() if WILD in name]
+        parts = [(name.partition(WILD), route) for name, route in self.routes.items() if WILD in name]
+        found = [(begin, end, route) for (begin, _, end), route in parts]
         return tuple(sorted(found, key=lambda pattern: -len(pattern[0]) - len(pattern[1])))
 
     def route_for(self, model: str) -> Route | None:

@@ -14,7 +14,7 @@ from twisted.application.service import IService
 from twisted.internet import endpoints
 from twisted.python import usage
 
-from relay.config import Snapshot
+from relay.config import Deployment, Route, Snapshot
 from relay.errors import ConfigError
 from relay.loader.snapshot import load
 from relay.loader.sources import Sources
@@ -47,7 +47,7 @@ class Options(usage.Options):
         ["stock-poll", None, "Keep Twisted's own turn of the event loop under --http=engine."],
     ]
     optParameters = [  # noqa: RUF012
-        ["config", None, None, "Configuration file (JSON): providers, clientKeys, timeouts, server."],
+        ["config", None, None, "Configuration file (JSON): providers, routes, clientKeys, server."],
         ["port", None, None, f"Listen on this port of 127.0.0.1 (default {DEFAULT_PORT})."],
         ["http", None, "engine", "engine: relay's own HTTP/1.1; stock: Twisted's, slower, as the reference."],
         ["log-format", None, None, "json or text (default: LOG_FORMAT, else text)."],
@@ -177,17 +177,44 @@ def report(settings: Settings) -> str:
     snapshot = settings.snapshot
     lines = ["configuration is valid"]
     for provider in snapshot.providers.values():
-        if provider.auth.credential:
-            key = f"key from {provider.auth.source}"
+        if provider.credentials:
+            named = ", ".join(own.source for own in provider.credentials)
+            key = f"{'keys' if provider.auth.others else 'key'} from {named}"
         elif provider.auth.tokens is not None:
             key = "tokens from the metadata server"
         else:
             key = "no key needed" if provider.auth.scheme.value == "none" else "no key of its own"
         lines.append(f"provider {provider.name}: {provider.dialect}, {key} ({provider.file})")
+    lines += [_route_line(route) for route in {route.name: route for route in snapshot.routes.values()}.values()]
+    if snapshot.default_route is not None:
+        lines.append(f"default route: {snapshot.default_route}")
     lines.append(f"client keys: {len(snapshot.client_keys) or 'none'}")
     lines += [f"listen: {endpoint}" for endpoint in settings.listen]
     lines += [f"warning: {warning}" for warning in snapshot.warnings]
     return "\n".join(lines) + "\n"
+
+
+def _route_line(route: Route) -> str:
+    """One route: its names, candidates in order of priority, and where it falls back to."""
+    names = ", ".join((route.name, *route.aliases))
+    line = f"route {names}{' (hidden)' if route.hidden else ''}: {route.strategy} over "
+    line += ", ".join(_candidate(deployment) for deployment in sorted(route.deployments, key=lambda d: d.priority))
+    for kind, targets in (
+        ("falls back to", route.fallbacks),
+        ("for long prompts to", route.context_fallbacks),
+        ("for refused ones to", route.policy_fallbacks),
+    ):
+        line += f"; {kind} {', '.join(targets)}" if targets else ""
+    if route.mirror is not None:
+        line += f"; {route.mirror.share:.0%} copied to {route.mirror.deployment.name}"
+    return line
+
+
+def _candidate(deployment: Deployment) -> str:
+    facts = [f"weight {deployment.weight}"] if deployment.weight != 1 else []
+    facts += [f"priority {deployment.priority}"] if deployment.priority else []
+    facts += ["drained"] if deployment.drained else []
+    return deployment.name + (f" ({', '.join(facts)})" if facts else "")
 
 
 def fail(message: str) -> NoReturn:

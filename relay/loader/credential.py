@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -15,7 +15,7 @@ from relay.loader.files import Files, Unreadable
 from relay.loader.place import Place, one_line
 from relay.loader.signing import google, signature
 from relay.loader.variables import Variables
-from relay.provider import Auth, AuthScheme
+from relay.provider import SIGNED_SCHEMES, Auth, AuthScheme, ProviderKey
 from relay.schema.config import ClientKeyFile
 from relay.schema.provider import AuthFile
 from relay.secret import Secret
@@ -33,10 +33,12 @@ class KeySource:
     Attributes:
         environ: the environment.
         files: reads key files and remembers them.
+        warnings: takes what the operator should know.
     """
 
     environ: Mapping[str, str]
     files: Files
+    warnings: list[str]
 
     def default_key(self) -> Secret | None:
         """``DEFAULT_API_KEY``, or None when it is not set.
@@ -52,7 +54,8 @@ class KeySource:
     def auth(self, spec: AuthFile, place: Place, variables: Variables) -> Auth:
         """A provider's credential and how it travels.
 
-        A variable that is not set is no error: clients may bring their own key.
+        A variable that is not set is no error: clients may bring their own key. Of several keys
+        those that are not set are left out.
 
         Args:
             spec: what the file says.
@@ -60,13 +63,17 @@ class KeySource:
             variables: the provider's, for the region.
 
         Raises:
-            ConfigError: a source or setting that contradicts the scheme, a source that is given
-                twice, a key file that cannot be read, a key that cannot be sent.
+            ConfigError: a source or setting that contradicts the scheme, a source or key that is
+                given twice, a key file that cannot be read, a key that cannot be sent.
         """
         scheme = AuthScheme.BEARER if spec.scheme is UNSET else AuthScheme(spec.scheme)
-        named = spec.env is not UNSET or spec.file is not UNSET
+        named = [
+            key for key, given in (("env", spec.env), ("file", spec.file), ("keys", spec.keys)) if given is not UNSET
+        ]
         if scheme is AuthScheme.NONE and named:
-            raise place.error("scheme none sends no credential; remove 'env' and 'file', or choose another scheme")
+            raise place.error(f"scheme none sends no credential; remove {named[0]!r}, or choose another scheme")
+        if spec.keys is not UNSET and scheme in SIGNED_SCHEMES:
+            raise place.at("keys").error(f"scheme {scheme.value} takes one credential, in 'env' or 'file'")
         if spec.parameter is not UNSET and scheme is not AuthScheme.QUERY:
             raise place.at("parameter").error("only scheme query has a parameter")
         if scheme is not AuthScheme.SIGV4:
@@ -75,9 +82,12 @@ class KeySource:
             return signature(spec, place, self._named, variables)
         if scheme is AuthScheme.GCP:
             return google(spec, place, self.environ, self._file)
-        credential, source = self._named(spec.env, spec.file, place) if named else (None, "")
         parameter = "key" if spec.parameter is UNSET else spec.parameter
-        return Auth(scheme, Secret(credential) if credential else None, source, parameter)
+        found = self._several(spec, place)
+        keys = [ProviderKey(Secret(value), source) for value, source in found if value]
+        if not keys:
+            return Auth(scheme, None, found[0][1] if found else "", parameter)
+        return Auth(scheme, keys[0].secret, keys[0].source, parameter, others=tuple(keys[1:]))
 
     def client_key(self, spec: ClientKeyFile, place: Place) -> ClientKey:
         """A key that clients may use.
@@ -89,14 +99,36 @@ class KeySource:
         Raises:
             ConfigError: no source or two, not set, too short, or it cannot be sent.
         """
-        if spec.env is UNSET and spec.file is UNSET:
-            raise place.error("expected 'env' or 'file', which says where the key is kept")
-        value, source = self._named(spec.env, spec.file, place)
+        value, source = self._one(spec.env, spec.file, place)
         if not value:
             raise place.at("env").error(f"{source} is not set")
         if len(value) < _SHORTEST_KEY:
             raise place.error(f"the key in {source} is too short; expected at least {_SHORTEST_KEY} characters")
         return ClientKey(spec.name, Secret(value))
+
+    def _several(self, spec: AuthFile, place: Place) -> list[tuple[str, str]]:
+        """Each key that is named, "" where a variable is not set, and where it came from in words."""
+        if spec.keys is UNSET:
+            alone = spec.env is UNSET and spec.file is UNSET
+            return [] if alone else [self._named(spec.env, spec.file, place)]
+        if spec.env is not UNSET or spec.file is not UNSET:
+            raise place.error("expected either 'keys', or one key in 'env' or 'file'")
+        place = place.at("keys")
+        found: list[tuple[str, str]] = []
+        for index, key in enumerate(spec.keys):
+            value, source = self._one(key.env, key.file, place.at(index))
+            _refuse_repeated(value, source, found, place.at(index))
+            found.append((value, source))
+        if any(value for value, _ in found):
+            missing = [source for value, source in found if not value]
+            self.warnings.extend(str(place.error(f"{source} is not set; the other keys serve")) for source in missing)
+        return found
+
+    def _one(self, env: str | UnsetType, file: str | UnsetType, place: Place) -> tuple[str, str]:
+        """The same as `_named`, where a source has to be there."""
+        if env is UNSET and file is UNSET:
+            raise place.error("expected 'env' or 'file', which says where the key is kept")
+        return self._named(env, file, place)
 
     def _named(self, env: str | UnsetType, file: str | UnsetType, place: Place) -> tuple[str, str]:
         """The key, "" when a variable is not set, and where it came from in words."""
@@ -123,6 +155,14 @@ class KeySource:
         if not value:
             raise place.error(f"{source} is empty; expected a key")
         return value
+
+
+def _refuse_repeated(value: str, source: str, before: Sequence[tuple[str, str]], place: Place) -> None:
+    for other, owner in before:
+        if source == owner:
+            raise place.error(f"{source} is listed twice")
+        if value and value == other:
+            raise place.error(f"the key in {source} is the same as that in {owner}")
 
 
 def _refuse_signature(spec: AuthFile, place: Place) -> None:

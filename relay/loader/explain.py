@@ -58,8 +58,9 @@ def _fault(value: object, kind: Any, place: Place) -> ConfigError:
             return _map_fault(value, get_args(base), place)
         if isinstance(value, list) and origin is list:
             (item,) = get_args(base)
-            at = next(index for index, element in enumerate(value) if not _accepts(element, item))
-            return _fault(value[at], item, place.at(at))
+            wrong = [index for index, element in enumerate(value) if not _accepts(element, item)]
+            if wrong:
+                return _fault(value[wrong[0]], item, place.at(wrong[0]))
     close = nearest(value, _words(members)) if isinstance(value, str) else None
     wanted = " or ".join(_describe(member) for member in members)
     return place.error(f"expected {wanted}, got {_got(value, members)}", close)
@@ -112,7 +113,7 @@ def _describe(kind: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(get_args(base))
     if origin is list:
-        return "a list"
+        return "a list that is not empty" if any(meta.min_length for meta in metas) else "a list"
     if base is bool:
         return "true or false"
     if base is int:
@@ -152,4 +153,6 @@ def _got(value: object, members: Sequence[Any]) -> str:
     if isinstance(value, str):
         wanted = any(_base(member) is str or get_origin(_base(member)) is Literal for member in members)
         return "an empty string" if not value else "another string" if wanted else "a string"
-    return "a list" if isinstance(value, list) else "an object"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    return "an object"

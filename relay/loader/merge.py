@@ -9,7 +9,7 @@ from relay.loader.place import fold
 _WHOLE = ("vars",)
 """Objects whose members replace each other as a whole: a variable's parts belong together."""
 
-_SOURCES = ("env", "file")
+_SOURCES = ("env", "file", "keys")
 _SOURCED = ("auth", "accessKeyId", "sessionToken")
 """Objects that say where a secret is kept."""
 

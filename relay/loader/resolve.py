@@ -14,6 +14,7 @@ from relay.loader.credential import KeySource
 from relay.loader.headers import read_headers
 from relay.loader.limits import rate_limit
 from relay.loader.place import Place, endpoint_path, nearest
+from relay.loader.timeouts import timeouts
 from relay.loader.variables import Variables
 from relay.provider import (
     CREDENTIAL_HEADERS,
@@ -96,9 +97,10 @@ def resolve(name: str, file: str, spec: ProviderFile, place: Place, around: Surr
         endpoints=endpoints,
         rate_limits=_rate_limits(spec, around.rate_limits),
         stream=_stream(spec.stream_config),
-        timeouts=_timeouts((spec.timeouts, around.timeouts)),
+        timeouts=timeouts((spec.timeouts, around.timeouts), Timeouts()),
         params=_params([] if spec.params is UNSET else spec.params, place.at("params")),
         quirks=frozenset(Quirk(name) for name in ([] if spec.quirks is UNSET else spec.quirks)),
+        concurrency=0 if spec.concurrency is UNSET else spec.concurrency,
         port=None if spec.port is UNSET else spec.port,
         docs="" if spec.docs is UNSET else spec.docs,
     )
@@ -206,24 +208,6 @@ def _stream(spec: StreamConfigFile | UnsetType) -> StreamConfig:
     return StreamConfig(
         buffer_size=plain.buffer_size if spec.buffer_size is UNSET else spec.buffer_size,
         heartbeat=plain.heartbeat if spec.heartbeat_interval_secs is UNSET else spec.heartbeat_interval_secs,
-    )
-
-
-def _timeouts(levels: Sequence[TimeoutsFile | UnsetType]) -> Timeouts:
-    """The first level that sets a deadline wins; ``total`` bounds streams only where it is written."""
-    given = [level for level in levels if level is not UNSET]
-    plain = Timeouts()
-
-    def first(name: str) -> float | None:
-        return next((value for level in given if (value := getattr(level, name)) is not UNSET), None)
-
-    total = first("total")
-    return Timeouts(
-        connect=first("connect") or plain.connect,
-        first_byte=first("first_byte") or plain.first_byte,
-        idle=first("idle") or plain.idle,
-        total=total or plain.total,
-        stream_total=total,
     )
 
 

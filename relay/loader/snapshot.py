@@ -18,8 +18,10 @@ from relay.loader.files import Files, Unreadable
 from relay.loader.parse import parse_object
 from relay.loader.place import Layer, Place, one_line
 from relay.loader.resolve import Surroundings, resolve
+from relay.loader.routes import read_routes
 from relay.loader.server import client_keys, server_config, server_timeouts
 from relay.loader.sources import Sources, available
+from relay.policy.credentials import has_own_credential
 from relay.provider import AuthScheme, Provider
 from relay.schema.config import ConfigFile
 
@@ -40,7 +42,7 @@ def load(sources: Sources, environ: Mapping[str, str], generation: int = 1, file
     """
     files = Files() if files is None else files
     warnings: list[str] = []
-    keys = KeySource(environ, files)
+    keys = KeySource(environ, files, warnings)
     config, document, place = _read_config(sources, files)
     choices = Chooser(sources, files, warnings).choose(_entries(config, document), place.at("providers"))
     around = Surroundings(
@@ -51,17 +53,22 @@ def load(sources: Sources, environ: Mapping[str, str], generation: int = 1, file
         warnings=warnings,
     )
     providers = {choice.name: _resolved(choice, around) for choice in choices}
+    routes, default_route = read_routes(config, place, providers, warnings)
     snapshot = Snapshot(
         providers=providers,
         client_keys=_client_keys(config, place, keys),
         default_key=keys.default_key(),
+        routes=routes,
+        default_route=default_route,
         server=server_config(config.server, place.at("server")),
         server_timeouts=server_timeouts(config.timeouts),
         listen=_listen(config, place.at("listen")),
         files=tuple(str(path) for path in files.read_paths),
         generation=generation,
     )
-    return attrs.evolve(snapshot, warnings=tuple(dict.fromkeys((*warnings, *_keyless(snapshot)))))
+    return attrs.evolve(
+        snapshot, warnings=tuple(dict.fromkeys((*warnings, *_keyless(snapshot), *_out_of_reach(snapshot))))
+    )
 
 
 def _read_config(sources: Sources, files: Files) -> tuple[ConfigFile, Mapping[str, object], Place]:
@@ -116,3 +123,20 @@ def _keyless(snapshot: Snapshot) -> list[str]:
         and not provider.auth.credential
         and not provider.header_credentials()
     ]
+
+
+def _out_of_reach(snapshot: Snapshot) -> list[str]:
+    """Providers that a route names in vain: a client's own key goes to that of its first deployment only."""
+    if snapshot.client_keys or snapshot.default_key:
+        return []
+    found = []
+    for route in {route.name: route for route in snapshot.routes.values()}.values():
+        others = (*route.fallbacks, *route.context_fallbacks, *route.policy_fallbacks)
+        reached = [d.provider for r in (route, *(snapshot.routes[name] for name in others)) for d in r.everywhere()]
+        found += [
+            f"route {route.name!r} cannot use provider {provider.name!r}, which has no key: "
+            f"set {provider.auth.source or 'its auth'} or DEFAULT_API_KEY"
+            for provider in {p.name: p for p in reached if p is not route.deployments[0].provider}.values()
+            if provider.auth.scheme is not AuthScheme.NONE and not has_own_credential(provider)
+        ]
+    return found

@@ -108,7 +108,7 @@ class TimeoutsFile(Strict):
 
 
 class KeyFile(Strict):
-    """Where one more part of a credential comes from."""
+    """Where one key, or one more part of a credential, comes from."""
 
     env: Annotated[EnvName, Meta(description="Environment variable that holds it.")] | UnsetType = UNSET
     file: Annotated[str, Meta(min_length=1, description="File that holds it.")] | UnsetType = UNSET
@@ -120,6 +120,12 @@ class AuthFile(Strict):
     scheme: Annotated[SchemeName, Meta(description="How the credential travels (default bearer).")] | UnsetType = UNSET
     env: Annotated[EnvName, Meta(description="Environment variable that holds the credential.")] | UnsetType = UNSET
     file: Annotated[str, Meta(min_length=1, description="File that holds the credential.")] | UnsetType = UNSET
+    keys: (
+        Annotated[
+            list[KeyFile], Meta(min_length=1, description="Where several keys are kept, the one to use first first.")
+        ]
+        | UnsetType
+    ) = UNSET
     parameter: (
         Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$(?!\n)", description="Query parameter for scheme query (key).")]
         | UnsetType
@@ -234,7 +240,10 @@ class ProviderBody(Strict):
     rate_limit: RateLimitFile | UnsetType = UNSET
     stream_config: StreamConfigFile | UnsetType = UNSET
     timeouts: TimeoutsFile | UnsetType = UNSET
-    concurrency: Annotated[Count, Meta(description="Parallel attempts; 0 is no cap.")] | UnsetType = UNSET
+    concurrency: (
+        Annotated[Count, Meta(description="Parallel attempts at all of its models together; 0 is no cap (0).")]
+        | UnsetType
+    ) = UNSET
     prices: dict[str, PriceFile] | UnsetType = UNSET
     tls: TLSFile | UnsetType = UNSET
     proxy: (

@@ -15,11 +15,9 @@ from relay.schema.config import ConfigFile
 from relay.schema.provider import ProviderFile
 
 NOT_SERVED: Mapping[str, str] = {
-    "routes": "routes with several deployments",
     "store": "the usage store",
     "redis": "limits shared through Redis",
     "admin": "the admin listener",
-    "concurrency": "per-provider concurrency caps",
     "prices": "prices",
     "tls": "per-provider TLS settings",
     "proxy": "upstream proxies",

@@ -116,12 +116,15 @@ SHAPE = {
     "header value last line break": provider('$.headers["x-n"]', "printable ASCII", headers={"x-n": f"{KEY}\n"}),
     "header value umlaut": provider('$.headers["x-n"]', "printable ASCII", headers={"x-n": "ü"}),
     "auth text": provider("$.auth", "expected an object, got a string", auth=KEY),
-    "auth key": provider(
-        "$.auth.key", "unknown key; expected one of accessKeyId, env, file, parameter", auth={"key": KEY}
-    ),
+    "auth key": provider("$.auth.key", "unknown key", "keys", auth={"key": KEY}),
     "auth near key": provider("$.auth.environment", "unknown key", auth={"environment": "A"}),
     "auth scheme": provider("$.auth.scheme", "expected one of none, bearer", "bearer", auth={"scheme": "Baerer"}),
     "auth env is a key": provider("$.auth.env", "the name of an environment variable", auth={"env": KEY}),
+    "auth keys text": provider("$.auth.keys[0]", "expected an object, got a string", auth={"keys": ["A"]}),
+    "auth keys empty": provider("$.auth.keys", "a list that is not empty, got an empty list", auth={"keys": []}),
+    "auth keys key": provider(
+        "$.auth.keys[1].env", "environment variable", auth={"keys": [{"env": "A"}, {"env": KEY}]}
+    ),
     "auth file empty": provider("$.auth.file", "got an empty string", auth={"file": ""}),
     "auth parameter": provider("$.auth.parameter", "query parameter", auth={"scheme": "query", "parameter": "a b"}),
     "vars list": provider("$.vars", "expected an object", vars=[]),
@@ -338,7 +341,26 @@ SENSE = {
     "params twice": odd(
         "$.params[1].name", "has a row already", params=[{"name": "a", "max": 1}, {"name": "a", "min": 0}]
     ),
-    "concurrency": odd("$.concurrency", "does not serve per-provider concurrency caps yet", concurrency=4),
+    "auth none with keys": odd("$.auth", "remove 'keys'", auth={"scheme": "none", "keys": [{"env": "A"}]}),
+    "auth keys beside env": odd("$.auth", "expected either 'keys'", auth={"env": "A", "keys": [{"env": "B"}]}),
+    "auth keys of nothing": odd("$.auth.keys[0]", "expected 'env' or 'file'", auth={"keys": [{}]}),
+    "auth keys two": odd("$.auth.keys[0]", "not both", auth={"keys": [{"env": "A", "file": "b"}]}),
+    "auth keys source twice": odd(
+        "$.auth.keys[1]", "environment variable A is listed twice", auth={"keys": [{"env": "A"}, {"env": "A"}]}
+    ),
+    "auth keys twice": attrs.evolve(
+        odd("$.auth.keys[1]", "B is the same as that in env", auth={"keys": [{"env": "A"}, {"env": "B"}]}),
+        environ={"A": KEY, "B": KEY},
+    ),
+    "auth keys malformed": attrs.evolve(
+        odd("$.auth.keys[1].env", "variable B holds a blank", auth={"keys": [{"env": "A"}, {"env": "B"}]}),
+        environ={"A": KEY, "B": f"{KEY} {KEY}"},
+    ),
+    "auth keys no file": odd("$.auth.keys[0].file", "cannot be read", auth={"keys": [{"file": "missing.key"}]}),
+    "auth keys sigv4": odd(
+        "$.auth.keys", "takes one credential", auth={"scheme": "sigv4", "region": "r", "keys": [{"env": "A"}]}
+    ),
+    "auth keys gcp": odd("$.auth.keys", "takes one credential", auth={"scheme": "gcp", "keys": [{"env": "A"}]}),
     "prices": odd("$.prices", "does not serve prices yet", prices={"m": {"input": 1}}),
     "tls": odd("$.tls", "does not serve per-provider TLS settings yet", tls={"ca": "ca.pem"}),
     "proxy": odd("$.proxy", "does not serve upstream proxies yet", proxy="http://proxy:3128"),
@@ -375,17 +397,8 @@ CONFIG = {
     "config timeouts drain": config("$.timeouts.drain", "at least 0 and at most 86400, got -1", timeouts={"drain": -1}),
     "config server": config("$.server.body", "at least 1024", server={"body": 1}),
     "config server name": config("$.server.cors", "unknown key", "corsOrigins", server={"cors": []}),
-    "config routes": config("$.routes.r.deployments", "expected a list", routes={"r": {"deployments": {}}}),
-    "config routes empty": config("$.routes.r", "expected the key 'deployments'", routes={"r": {}}),
-    "config strategy": config(
-        "$.routes.r.strategy",
-        "expected one of weighted",
-        "round-robin",
-        routes={"r": {"deployments": [{"provider": "good"}], "strategy": "roundrobin"}},
-    ),
     "config store": config("$.store.url", "sqlite:///FILE", store={"url": "mysql://x"}),
     "config redis": config("$.redis.url", "redis://", redis={"url": "http://x"}),
-    "config unserved routes": odd_config("$.routes", "does not serve routes with several", routes={}),
     "config unserved store": odd_config("$.store", "does not serve the usage store yet", store={"url": "sqlite:///a"}),
     "config unserved redis": odd_config("$.redis", "does not serve limits shared", redis={"url": "redis://a"}),
     "config unserved admin": odd_config("$.admin", "does not serve the admin", admin={"listen": "tcp:1", "auth": {}}),

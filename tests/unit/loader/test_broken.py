@@ -18,10 +18,12 @@ from relay.loader.snapshot import Sources, load
 from relay.schema.config import ConfigFile
 from relay.schema.provider import ProviderFile
 from relay.schema.publish import json_schema
+from tests.unit.loader import broken_routes
 from tests.unit.loader.broken import CONFIG, KEY, SENSE, SHAPE, TEXT, Broken
 from tests.unit.schema.documents import ANYTHING, RICH, changed, positions
 
 _ODD = ("${A}", "${", "http://[", "%", "x://", "{model}", "https://{model}")
+_ROUTES = {**broken_routes.SHAPE, **{f"sense: {name}": case for name, case in broken_routes.SENSE.items()}}
 _GOOD = '{"baseUrl": "https://api.example"}'
 
 
@@ -85,11 +87,15 @@ class BrokenTests(SynchronousTestCase):
         """The same holds for the config file and the environment."""
         self.assertEqual([e for name, case in CONFIG.items() for e in self.check(name, case, self.config(case))], [])
 
+    def test_routes(self) -> None:
+        """The same holds for routes."""
+        self.assertEqual([e for name, case in _ROUTES.items() for e in self.check(name, case, self.config(case))], [])
+
     def test_schemaAgrees(self) -> None:
         """What is wrong in shape, the published schema refuses; what is wrong in sense only, it accepts."""
         checks = (
             (json_schema(ProviderFile), {**SHAPE, **{f"sense: {name}": case for name, case in SENSE.items()}}),
-            (json_schema(ConfigFile), CONFIG),
+            (json_schema(ConfigFile), {**CONFIG, **_ROUTES}),
         )
         wrong = [
             name
