@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from relay.dialects.lenient import load, mapping, sequence, text
+from relay.dialects.refusals import meaning
 from relay.errors import (
     UpstreamCredential,
     UpstreamError,
@@ -124,7 +125,8 @@ def upstream_error(message: str, code: str, deployment: str) -> UpstreamError:
         kind = UpstreamRefused
     elif status is not None and 500 <= status <= 599:
         kind = UpstreamOverloaded
-    return kind(said, stage=Stage.STREAM, deployment=deployment, upstream_status=status)
+    about = meaning(message, code, status)
+    return kind(said, stage=Stage.STREAM, deployment=deployment, upstream_status=status, code=about)
 
 
 def _message(error: Mapping[str, object]) -> str:

@@ -45,6 +45,11 @@ class JSONRequest(msgspec.Struct, frozen=True):
     wants_usage: bool
     _fields: Mapping[str, msgspec.Raw]
 
+    @property
+    def fields(self) -> Mapping[str, msgspec.Raw]:
+        """The top level of the body, undecoded."""
+        return self._fields
+
     def encode(self, model: str, params: Sequence[ParamRule] = (), ask_usage: bool = False) -> bytes:
         """Return the body for one attempt; the request itself does not change.
 

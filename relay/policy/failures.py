@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from relay.dialects import refusals
 from relay.dialects.base import Dialect
 from relay.errors import (
     UpstreamCredential,
@@ -21,17 +22,11 @@ from relay.secret import Redactor
 _LONGEST = 2000
 
 _BAD_KEY = re.compile(
-    r"api[ _-]?key (is )?(not valid|invalid|incorrect|expired)|(invalid|incorrect) api[ _-]?key", re.IGNORECASE
-)
-"""What Gemini and xAI say of a bad key, with status 400."""
-
-_OVERFLOW = re.compile(
-    r"maximum context length|context[ _]length[ _]exceeded|prompt is too long|context window"
-    r"|input token count .* exceeds|too many (input )?tokens|input is too long",
+    r"api[ _-]?key (is )?(not valid|invalid|incorrect|expired)|(invalid|incorrect) api[ _-]?key"
+    r"|credit balance is too low",
     re.IGNORECASE,
 )
-_OVERFLOW_CODE = "context_length_exceeded"
-"""OpenAI's code for a prompt that does not fit; agents compact their conversation when they see it."""
+"""What Gemini and xAI say of a bad key, and Anthropic of an account without money, with status 400."""
 
 
 def classify(
@@ -59,8 +54,9 @@ def classify(
         The error. It carries the provider's own answer when that is JSON: an HTML page
         is never passed on.
     """
-    said, _ = dialect.read_error(body)
-    if request.own_credential and (status in (401, 403) or (status == 400 and _BAD_KEY.search(said))):
+    said, code = dialect.read_error(body)
+    about = refusals.meaning(said, code, status)
+    if request.own_credential and about != refusals.POLICY and _blames_key(status, said):
         return UpstreamCredential(
             f"The provider {request.provider!r} refused relay's credential (status {status}).",
             stage=Stage.FIRST_BYTE,
@@ -78,8 +74,13 @@ def classify(
         upstream_status=status,
         retry_after=_wait(headers, body, dialect),
         answer=answer,
-        code=_OVERFLOW_CODE if _OVERFLOW.search(said) else None,
+        code=about,
     )
+
+
+def _blames_key(status: int, said: str) -> bool:
+    """Whether an answer is about the key or the account behind it, not about the request."""
+    return status in (401, 402, 403) or (status == 400 and _BAD_KEY.search(said) is not None)
 
 
 def _wait(headers: Headers, body: bytes, dialect: Dialect) -> float | None:

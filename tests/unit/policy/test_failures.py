@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from relay.config import Deployment
-from relay.errors import UpstreamCredential, UpstreamError, UpstreamOverloaded, UpstreamRateLimited, UpstreamRefused
 from relay.dialects.registry import DIALECTS
+from relay.errors import UpstreamCredential, UpstreamError, UpstreamOverloaded, UpstreamRateLimited, UpstreamRefused
 from relay.exchange import Headers
 from relay.policy.credentials import Credential
 from relay.policy.failures import classify, retry_after
@@ -53,7 +53,7 @@ class ClassifyTests(SynchronousTestCase):
 
     def test_relaysOwnKeyRefusedIsNotTheClientsFault(self) -> None:
         """A 401 for relay's key is a 502 that SDKs do not repeat, without the provider's words."""
-        for status in (401, 403):
+        for status in (401, 402, 403):
             error = error_for(status)
             self.assertIs(type(error), UpstreamCredential)
             self.assertEqual((error.http_status, error.should_retry, error.answer), (502, False, None))
@@ -81,7 +81,11 @@ class ClassifyTests(SynchronousTestCase):
 
     def test_aBadKeyWithStatus400(self) -> None:
         """Gemini and xAI refuse relay's key with a 400: still not the client's fault."""
-        for words in ("API key not valid. Please pass a valid API key.", "Incorrect API key provided: ab***"):
+        for words in (
+            "API key not valid. Please pass a valid API key.",
+            "Incorrect API key provided: ab***",
+            "Your credit balance is too low to access the Anthropic API.",
+        ):
             body = b'{"error":{"message":"%b"}}' % words.encode()
             self.assertIs(type(error_for(400, body)), UpstreamCredential, words)
             self.assertIs(type(error_for(400, body, own=False)), UpstreamRefused, words)
@@ -91,6 +95,13 @@ class ClassifyTests(SynchronousTestCase):
         words = "prompt is too long: 210000 tokens > 200000 maximum"
         error = error_for(400, b'{"error":{"message":"%b"}}' % words.encode())
         self.assertEqual((error.code, error.message), ("context_length_exceeded", words))
+
+    def test_aForbiddenPrompt(self) -> None:
+        """A prompt that xAI forbids with a 403 says nothing about relay's key."""
+        error = error_for(403, b'{"error":"Content violates usage guidelines."}')
+        self.assertEqual(
+            (type(error), error.http_status, error.code), (UpstreamRefused, 403, "content_policy_violation")
+        )
 
 
 class RetryAfterTests(SynchronousTestCase):
