@@ -319,7 +319,10 @@ class BedrockTests(TranslatedCase):
         provider = make_provider(scheme=AuthScheme.NONE, dialect="bedrock")
         self.build(make_snapshot(provider))
         body = b'{"model":"anthropic.claude-sonnet-4-5","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
-        self.call(make_request(MESSAGES, body, headers=((b"anthropic-beta", b"a-2026-01-01, b-2026-01-01"),)))
+        self.call(
+            make_request(MESSAGES, body, headers=((b"anthropic-beta", b"context-1m-2025-08-07, effort-2025-11-24"),))
+        )
         sent = self.sent()
-        self.assertEqual(sent["additionalModelRequestFields"]["anthropic_beta"], ["a-2026-01-01", "b-2026-01-01"])
+        betas = ["context-1m-2025-08-07", "effort-2025-11-24"]
+        self.assertEqual(sent["additionalModelRequestFields"]["anthropic_beta"], betas)
         self.assertEqual(self.upstream.requests[-1].target, "/model/anthropic.claude-sonnet-4-5/converse")

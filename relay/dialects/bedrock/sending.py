@@ -14,6 +14,7 @@ import msgspec
 
 from relay.chat import ChatRequest, ResponseFormat
 from relay.dialects import losses
+from relay.dialects.bedrock import betas
 from relay.dialects.bedrock.models import Traits, traits
 from relay.dialects.bedrock.reasoning import Thinking, thinking
 from relay.dialects.bedrock.schemas import closed, object_schema
@@ -39,6 +40,8 @@ _CARRIED = frozenset(
     }
 )
 """Hub fields with a place in Converse; what of them a model does not take is told by name."""
+
+_BETAS = "anthropic_beta"
 
 _OWN = frozenset(
     {
@@ -211,8 +214,12 @@ class _Building:
                 self.more.update(own if isinstance(own, dict) else {})
             elif name in _OWN:
                 self.fields[name] = msgspec.Raw(value)
-            elif name == "anthropic_beta" and self.traits.family == "claude":
-                self.more[name] = msgspec.Raw(value)
+            elif name == _BETAS:
+                known, others = betas.kept(value, self.traits)
+                if known:
+                    self.more[name] = known
+                if others:
+                    self.lost[name] = None
 
     def close(self) -> dict[str, Any]:
         """The body."""
@@ -222,8 +229,7 @@ class _Building:
 
     def dropped(self) -> tuple[str, ...]:
         """Everything that could not be carried, each once."""
-        carried = _OWN | ({"anthropic_beta"} if self.traits.family == "claude" else set())
-        plain = [name for name in losses.dropped(self.request, _CARRIED) if name not in carried]
+        plain = [name for name in losses.dropped(self.request, _CARRIED) if name not in _OWN and name != _BETAS]
         return tuple(dict.fromkeys([*plain, *self.lost]))
 
 

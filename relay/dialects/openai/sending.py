@@ -26,6 +26,12 @@ from relay.provider import Quirk
 
 Fields = dict[str, Any]
 
+LONGEST_ID = 64
+"""Most characters of ``user`` and ``prompt_cache_key`` that OpenAI takes; Claude Code names users in 150.
+
+See: https://github.com/maximhq/bifrost/pull/1000 and https://github.com/looplj/axonhub/issues/1669 (read 2026-11).
+"""
+
 _CARRIED = frozenset(
     {
         *("tools", "tool_choice", "parallel", "max_tokens", "temperature", "top_p", "stop", "seed", "n"),
@@ -113,7 +119,9 @@ class _Building:
         request, fields = self._request, self._fields
         for name, field in (("user", "user"), ("verbosity", "verbosity"), ("cache_key", "prompt_cache_key")):
             value = getattr(request, name)
-            if value:
+            if len(value) > LONGEST_ID and name != "verbosity":
+                self._drop(self._name(name))
+            elif value:
                 fields[field] = value
         if request.metadata:
             fields["metadata"] = msgspec.Raw(request.metadata)

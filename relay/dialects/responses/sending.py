@@ -14,6 +14,7 @@ from typing import Any
 from relay.chat import ChatRequest, Message, Text, ToolChoice
 from relay.dialects import losses
 from relay.dialects.codec import Built, Target
+from relay.dialects.openai.sending import LONGEST_ID
 from relay.dialects.responses.declaring import (
     choose,
     declare,
@@ -141,10 +142,12 @@ def _rest(request: ChatRequest, fields: dict[str, Any], lost: list[str]) -> None
         lost.append("n")
     if set(request.modalities) - {"text"}:
         lost.append(told.get("modalities", "modalities"))
-    if request.user:
-        fields["user"] = request.user
-    if request.cache_key:
-        fields["prompt_cache_key"] = request.cache_key
+    for name, field in (("user", "user"), ("cache_key", "prompt_cache_key")):
+        value = getattr(request, name)
+        if len(value) > LONGEST_ID:
+            lost.append(told.get(name, name))
+        elif value:
+            fields[field] = value
     if request.metadata:
         metadata = plain_metadata(request.metadata)
         if metadata is None:

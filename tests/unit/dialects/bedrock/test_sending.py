@@ -12,6 +12,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import msgspec
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from relay.chat import (
@@ -428,6 +430,21 @@ class SettingsTests(SynchronousTestCase):
         )
         self.assertEqual(built.dropped, ("context_management",))
         self.assertEqual(dropped(extra={"anthropic_beta": b"[]"}, target=NOVA), ("anthropic_beta",))
+
+    def test_betas(self) -> None:
+        """Betas that Bedrock does not know, or a model has no more, are told and not sent."""
+        known, unknown = "context-1m-2025-08-07", "claude-code-20250219"
+        thinking = "interleaved-thinking-2025-05-14"
+        for model, named, kept in (
+            ("anthropic.claude-sonnet-4-6", [known, unknown, thinking], [known, thinking]),
+            ("us.anthropic.claude-opus-4-7", [known, thinking], [thinking]),
+            ("anthropic.claude-sonnet-4-6", [unknown], None),
+            ("anthropic.claude-sonnet-4-6", "odd", None),
+        ):
+            request = ChatRequest("m", (user("Hi"),), extra={"anthropic_beta": msgspec.json.encode(named)})
+            got, built = sent(request, Target(model))
+            self.assertEqual(got.get("additionalModelRequestFields", {}).get("anthropic_beta"), kept)
+            self.assertEqual(built.dropped, ("anthropic_beta",))
 
     def test_counting(self) -> None:
         """A request for a count has only what counts; what is not counted is not told as lost."""

@@ -423,6 +423,12 @@ class FieldTests(SynchronousTestCase):
         self.assertEqual(lost.dropped, ("context_management", "topK", "service_tier"))
         self.assertEqual(built(names=names, **request).fields["top_k"], 5)
 
+    def test_longNames(self) -> None:
+        """Users and cache keys that OpenAI would refuse for their length are told and not sent."""
+        for size, lost in ((64, ()), (65, ("metadata.user_id", "cache_key"))):
+            made = built(user="u" * size, cache_key="k" * size, names={"user": "metadata.user_id"})
+            self.assertEqual((made.dropped, "user" in made.fields), (lost, not lost))
+
     def test_tier(self) -> None:
         """Anthropic's word for the ordinary tier is OpenAI's ``default``."""
         self.assertEqual(fields(tier="standard_only")["service_tier"], "default")

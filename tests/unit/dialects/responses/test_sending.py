@@ -366,6 +366,12 @@ class FieldTests(SynchronousTestCase):
         request = ChatRequest("m", HI, metadata=b'{"a":1}', tier="batch", modalities=("text", "audio"))
         self.assertEqual(built(request).dropped, ("modalities", "metadata", "tier"))
 
+    def test_longNames(self) -> None:
+        """Users and cache keys that OpenAI would refuse for their length are told and not sent."""
+        for size, lost in ((64, ()), (65, ("user", "cache_key"))):
+            made = built(ChatRequest("m", HI, user="u" * size, cache_key="k" * size))
+            self.assertEqual((made.dropped, "user" in made.fields), (lost, not lost))
+
     def test_reasoning(self) -> None:
         """Effort is said or found from a budget; proofs are asked for whenever the model is to think (27)."""
         for reasoning, wanted, proof in (
