@@ -27,6 +27,7 @@ from relay.config import Snapshot
 from relay.dialects.transcode import Transcoder
 from relay.endpoints import FORWARDED
 from relay.exchange import AttemptRecord, ClientRequest, ExchangeRecord, ExchangeStarted, Headers, UpstreamRequest
+from relay.routes.fleet import Fleet
 from relay.gateway import Gateway
 from relay.interfaces import IConfiguration, IModelCatalog, IObserver, ISigner, ISink, IUpstream, IUpstreamResponse
 from relay.loader.snapshot import load
@@ -205,6 +206,8 @@ class Middle:
             redaction=lambda: redactor,
             clock=self.clock,
             wall=self.clock.seconds,
+            fleet=Fleet(self.clock, lambda: 0.5),
+            chance=lambda: 0.5,
         )
 
 

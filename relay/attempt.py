@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from relay import answering
+from relay.config import Deployment
 from relay.delivery import Delivery
-from relay.dialects.base import EVENTS
 from relay.dialects.passthrough import Opaque, Passthrough
 from relay.dialects.transcode import Transcoder
 from relay.dialects.translation import Translation
@@ -20,7 +21,7 @@ from relay.errors import UpstreamProtocol
 from relay.exchange import Headers, UpstreamRequest
 from relay.interfaces import ISigner, ISink, IUpstream, IUpstreamResponse
 from relay.outcome import Stage
-from relay.planning import Estimate, Plan
+from relay.planning import Plan
 from relay.policy import failures, forward
 from relay.provider import Provider
 from relay.running import RunningExchange
@@ -34,28 +35,6 @@ LARGEST_ERROR = 1024 * 1024
 
 _T = TypeVar("_T")
 _BRACKETS = (b"{", b"[")
-_JSON_TYPE = (b"content-type", b"application/json")
-_EVENT_TYPE = (b"content-type", b"text/event-stream; charset=utf-8")
-
-
-def _content_type(plan: Plan) -> tuple[bytes, bytes]:
-    """The content type of a streamed answer in the client's dialect."""
-    translation = plan.translation
-    if translation is not None and translation.asked.call.array:
-        return _JSON_TYPE
-    if plan.front.stream_type == EVENTS:
-        return _EVENT_TYPE
-    return b"content-type", plan.front.stream_type.encode()
-
-
-def answer_alone(running: RunningExchange, plan: Estimate, sink: ISink) -> None:
-    """Answer without any provider."""
-    length = (b"content-length", b"%d" % len(plan.body))
-    sink.start(200, forward.with_limit((_JSON_TYPE, length, (b"x-relay-estimated", b"true")), plan.limit))
-    sink.write(plan.body)
-    sink.end()
-    running.bytes_out = len(plan.body)
-    running.ended(200)
 
 
 def _unread(reason: Failure) -> bytes:
@@ -82,10 +61,16 @@ class Attempt:
         ended: called once: with None when the answer is whole and delivered, else with the failure: an
             `UpstreamError`, or what cancelling left. The client may have seen a part of the answer then
             (``sink.started``).
+        claim: asked before the client sees anything of the answer; False if another attempt came first.
+        survives: whether a stream goes on when the client leaves.
+        rival: whether another attempt of the exchange is running, so that this one needs a delivery of its own.
     """
 
     __slots__ = (
+        "_began",
+        "_claim",
         "_clock",
+        "_delivery",
         "_ended",
         "_head",
         "_plan",
@@ -95,6 +80,7 @@ class Attempt:
         "_sent",
         "_signer",
         "_sink",
+        "_survives",
         "_transcoder",
         "_upstream",
         "_waiting",
@@ -110,8 +96,16 @@ class Attempt:
         redaction: Callable[[], Redactor],
         clock: IReactorTime,
         ended: Callable[[Failure | None], None],
+        *,
+        claim: Callable[[], bool] | None = None,
+        survives: bool = False,
+        rival: bool = False,
     ) -> None:
         self._running = running
+        self._claim = claim
+        self._survives = survives
+        self._delivery = None if rival else running.delivery
+        self._began = 0.0
         self._plan = plan
         self._sink = sink
         self._upstream = upstream
@@ -127,8 +121,9 @@ class Attempt:
     def start(self) -> None:
         """Send the request."""
         try:
+            self._began = self._running.attempt_began()
             request = self._plan.upstream
-            if request.stream:
+            if request.stream and self._delivery is None:
                 self._deliver().start_heartbeats()
             if self._plan.signs is None:
                 self._wait(self._upstream.send(request), self._take)
@@ -148,10 +143,40 @@ class Attempt:
         self._sent = request
         self._wait(self._upstream.send(request), self._take)
 
+    @property
+    def began(self) -> float:
+        """Monotonic seconds at which it was started."""
+        return self._began
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where it goes."""
+        return self._plan.deployment
+
     def cancel(self) -> None:
         """Give up, in whatever phase it is."""
         if self._waiting is not None:
             self._waiting.cancel()
+
+    @property
+    def latency(self) -> float:
+        """Seconds to the first content of a stream, or to the whole answer."""
+        running, delivery = self._running, self._delivery
+        shown = delivery.committed_at if delivery is not None else None
+        return running.times(self._began)[1] if shown is None else shown - self._began
+
+    def wins(self) -> None:
+        """It is this attempt's answer that the client gets."""
+        running, plan = self._running, self._plan
+        running.delivery = self._delivery
+        running.won(plan.deployment, plan.back.name)
+
+    def lose(self) -> None:
+        """Another attempt's answer was first: leave no trace, and give up."""
+        self._transcoder = None
+        if self._delivery is not None:
+            self._delivery.close()
+        self.cancel()
 
     def _wait(self, result: Deferred[_T], then: Callable[[_T], None]) -> None:
         self._waiting = result
@@ -195,7 +220,7 @@ class Attempt:
         if translation is None:
             return head.kept
         kept = (field for field in head.kept if field[0] != b"content-type")
-        return (_content_type(self._plan), *kept, *self._plan.notes)
+        return (answering.content_type(self._plan), *kept, *self._plan.notes)
 
     def _is_opaque(self, kind: str) -> bool:
         """Audio and plain-text transcripts: bytes that relay does not look into."""
@@ -221,7 +246,7 @@ class Attempt:
 
     def _whole(self, body: bytes) -> None:
         """The answer is here, all of it."""
-        plan, running, delivery = self._plan, self._running, self._running.delivery
+        plan, running, delivery = self._plan, self._running, self._delivery
         if body[:1] not in _BRACKETS and body.lstrip()[:1] not in _BRACKETS:
             raise self._protocol("The provider's answer is not JSON.")
         translation = plan.translation
@@ -232,22 +257,24 @@ class Attempt:
             if delivery.started:
                 raise self._protocol("The provider answered without streaming.")
             delivery.close()
-            running.delivery = None
+            self._delivery = running.delivery = None
+        if self._claim is not None and not self._claim():
+            return
         head = self._head
         if translation is None:
             running.usage, running.finish, _ = plan.front.usage(running.request.endpoint, body)
-            fields = head.kept if head.media else (_JSON_TYPE, *head.kept)
+            fields = head.kept if head.media else (answering.JSON, *head.kept)
         else:
             whole = translation.whole(body, plan.upstream.deployment, self._mask)
             body, running.usage, running.finish = whole.body, whole.usage, whole.finish
-            fields = (_JSON_TYPE, *(field for field in head.kept if field[0] != b"content-type"), *plan.notes)
+            fields = (answering.JSON, *(field for field in head.kept if field[0] != b"content-type"), *plan.notes)
         self._show(body, fields)
 
     def _show(self, body: bytes, fields: Headers) -> None:
         running, sink = self._running, self._sink
         response, self._response = self._response, None
         status = 200 if response is None else response.status
-        fields = (*fields, (b"content-length", b"%d" % len(body)))
+        fields = (*fields, *self._facts(), (b"content-length", b"%d" % len(body)))
         sink.start(status, forward.with_limit(fields, self._plan.limit))
         sink.write(body)
         sink.end()
@@ -274,14 +301,15 @@ class Attempt:
         result.addCallbacks(self._streamed, self._broken).addErrback(self._end)
 
     def _begin(self, head: Headers, transcoder: Transcoder, *, events: bool = True) -> Delivery:
-        delivery = self._running.delivery or self._deliver()
+        delivery = self._delivery or self._deliver()
         if not events:
             if delivery.started:
                 raise self._protocol("The provider answered without an event stream.")
             delivery.no_events()
         self._forget_body()
         status = 200 if self._response is None else self._response.status
-        delivery.attempt(transcoder, status, forward.with_limit(head, self._plan.limit))
+        fields = forward.with_limit((*head, *self._facts()), self._plan.limit)
+        delivery.attempt(transcoder, status, fields, self._claim)
         self._transcoder = transcoder
         return delivery
 
@@ -298,8 +326,8 @@ class Attempt:
         if transcoder is not None and transcoder.error is not None:
             raise transcoder.error
         response, self._response = self._response, None
-        if running.delivery is not None:
-            running.delivery.finish()
+        if self._delivery is not None:
+            self._delivery.finish()
         running.ended(200 if response is None else response.status)
         self._end()
 
@@ -314,7 +342,7 @@ class Attempt:
             running.usage, running.finish, running.chunks = transcoder.usage, transcoder.stop, transcoder.chunks
 
     def _deliver(self) -> Delivery:
-        head = forward.with_limit((_content_type(self._plan), *self._plan.notes), self._plan.limit)
+        head = forward.with_limit((answering.content_type(self._plan), *self._plan.notes), self._plan.limit)
         plan, request_id = self._plan, self._running.request.id
         delivery = Delivery(
             self._sink,
@@ -323,9 +351,22 @@ class Attempt:
             b"\n" if self._running.request.path_array else plan.front.heartbeat,
             head,
             lambda error: plan.stream_error(error, request_id),
+            survives=self._survives,
         )
-        self._running.delivery = delivery
+        self._delivery = delivery
+        if self._running.delivery is None:
+            self._running.delivery = delivery
         return delivery
+
+    def _facts(self) -> Headers:
+        """What every answer tells of its way: who served it, the how-manieth try it is, where the time went."""
+        running = self._running
+        before, since = running.times(self._began)
+        return (
+            self._plan.served,
+            (b"x-relay-attempts", b"%d" % running.attempts),
+            (b"server-timing", b"relay;dur=%.1f, upstream;dur=%.1f" % (before * 1000, since * 1000)),
+        )
 
     def _make_transcoder(self) -> Transcoder:
         plan = self._plan

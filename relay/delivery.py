@@ -43,10 +43,12 @@ class Delivery:
         beat: the heartbeat's bytes.
         head: the header fields used when the head must go out before an attempt's is known.
         render: an error as in-stream bytes, while no attempt has an answer to do that itself.
+        survives: whether the answer goes on when the client leaves.
     """
 
     __slots__ = (
         "_beat",
+        "_claim",
         "_clock",
         "_head",
         "_held",
@@ -55,6 +57,7 @@ class Delivery:
         "_render",
         "_sink",
         "_status",
+        "_survives",
         "_timer",
         "_transcoder",
         "bytes_out",
@@ -72,6 +75,8 @@ class Delivery:
         beat: bytes,
         head: Headers,
         render: Callable[[RelayError], bytes],
+        *,
+        survives: bool = False,
     ) -> None:
         self._sink = sink
         self._clock = clock
@@ -80,6 +85,8 @@ class Delivery:
         self._status = 200
         self._head = head
         self._render = render
+        self._claim: Callable[[], bool] | None = None
+        self._survives = survives
         self._held: list[bytes] = []
         self._transcoder: Transcoder | None = None
         self._timer: IDelayedCall | None = None
@@ -106,17 +113,32 @@ class Delivery:
             self._timer.cancel()
         self._timer = None
 
-    def attempt(self, transcoder: Transcoder, status: int, head: Headers) -> None:
-        """Make way for an attempt's answer; what an earlier attempt left behind is dropped."""
+    def attempt(
+        self, transcoder: Transcoder, status: int, head: Headers, claim: Callable[[], bool] | None = None
+    ) -> None:
+        """Make way for an attempt's answer; what an earlier attempt left behind is dropped.
+
+        Args:
+            transcoder: makes the answer's bytes.
+            status: of the answer.
+            head: its header fields.
+            claim: asked before the first content goes out; False gives way to another attempt's answer.
+        """
+        self._claim = claim
         self._held.clear()
         self._transcoder = transcoder
         self._status = status
         self._head = head
 
+    def hand_over(self, sink: ISink) -> None:
+        """Let somebody else take the rest of the answer."""
+        self._sink = sink
+
     def finish(self) -> None:
         """The answer is whole: send what is held, and end."""
         if self.state is not State.CLOSED:
             self._commit()
+        if self.state is not State.CLOSED:
             self._sink.end()
         self.close()
 
@@ -168,6 +190,9 @@ class Delivery:
     def _commit(self) -> None:
         if self.state is State.COMMITTED:
             return
+        if self._claim is not None and not self._claim():
+            self.close()
+            return
         self._open()
         self.state = State.COMMITTED
         self._last = self.committed_at = self._clock.seconds()
@@ -196,7 +221,7 @@ class Delivery:
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         """Let the client's pace reach the upstream."""
-        self._sink.registerProducer(producer, streaming)
+        self._sink.registerProducer(_Steady(producer) if self._survives else producer, streaming)
 
     def unregisterProducer(self) -> None:
         """Undo `registerProducer`."""
@@ -228,3 +253,25 @@ class Delivery:
         """Break off."""
         self._sink.abort()
         self.close()
+
+
+@implementer(IPushProducer)
+class _Steady:
+    """A producer that goes on when its consumer goes: what it yields then is only counted."""
+
+    __slots__ = ("_producer",)
+
+    def __init__(self, producer: IPushProducer) -> None:
+        self._producer = producer
+
+    def pauseProducing(self) -> None:
+        """Pass on."""
+        self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Pass on."""
+        self._producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The client has left: nobody holds the upstream back any more."""
+        self._producer.resumeProducing()

@@ -14,8 +14,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relay.attempt import Attempt, answer_alone
-from relay.errors import ClientGone, Draining, InternalError, RelayError, UpstreamError
+from relay.attempt import Attempt
+from relay.config import Route
+from relay.errors import ClientGone, InternalError, RelayError, RequestError, UpstreamError
 from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
 from relay.interfaces import (
     IConfiguration,
@@ -28,9 +29,13 @@ from relay.interfaces import (
     IUpstream,
     of_no_interest,
 )
-from relay.planning import Estimate, Planner
+from relay.planning import Plan, Planner, Read, Way
+from relay.routes import explaining
+from relay.routes.fleet import Fleet
+from relay.routes.mirroring import Mirrors
 from relay.running import RunningExchange
 from relay.secret import Redactor, Secret
+from relay.serving import Serving, draining
 
 _Fact = TypeVar("_Fact")
 
@@ -49,6 +54,8 @@ class Gateway:
         redaction: gives the filter for every key that relay knows.
         clock: timers of heartbeats and drain; its ``seconds()`` is monotonic.
         wall: Unix seconds.
+        fleet: what is known of deployments.
+        chance: uniform numbers from 0 to 1.
     """
 
     _log = Logger()
@@ -66,19 +73,24 @@ class Gateway:
         redaction: Callable[[], Redactor],
         clock: IReactorTime,
         wall: Callable[[], float],
+        fleet: Fleet,
+        chance: Callable[[], float],
     ) -> None:
         self._configuration = configuration
         self._upstream = upstream
         self._signer = signer
-        self._planner = Planner(keys, limiter, catalog)
+        self.planner = Planner(keys, limiter, catalog)
+        self.fleet = fleet
+        self.chance = chance
+        self._mirrors = Mirrors(chance)
         self._keys = keys
         self._started = _interested(observer.exchange_started for observer in observers)
         self._attempted = _interested(observer.attempt_ended for observer in observers)
         self._settled = _interested(observer.exchange_settled for observer in observers)
         self._redaction = redaction
-        self._clock = clock
+        self.clock = clock
         self._wall = wall
-        self._running: dict[RunningExchange, _Serving] = {}
+        self._running: dict[RunningExchange, Serving] = {}
         self._idle: Deferred[None] | None = None
         self.draining = False
 
@@ -91,11 +103,11 @@ class Gateway:
             Fires when the answer has ended, however it did. Fails with `RelayError` only,
             and only while ``sink.started`` is False: the caller renders it.
         """
-        running = RunningExchange(request, self._configuration.snapshot, self._clock.seconds, self._wall)
+        running = RunningExchange(request, self._configuration.snapshot, self.clock.seconds, self._wall)
         self._tell(self._started, ExchangeStarted(request.id, request.endpoint.path))
-        serving = _Serving(self, running, sink)
+        serving = Serving(self, running, sink)
         self._running[running] = serving
-        sink.on_gone(serving.cancel)
+        sink.on_gone(serving.left)
         serving.start()
         return serving.done
 
@@ -142,13 +154,13 @@ class Gateway:
         if not self._running:
             return succeed(None)
         self._idle = Deferred()
-        timer = self._clock.callLater(deadline, self._interrupt)
+        timer = self.clock.callLater(deadline, self._interrupt)
 
         return self._idle.addCallback(lambda _: timer.cancel() if timer.active() else None)
 
     def _interrupt(self) -> None:
         for running, serving in list(self._running.items()):
-            running.interruption = _draining()
+            running.interruption = draining()
             serving.cancel()
 
     # ── one exchange ──────────────────────────────────────────────────────────────────
@@ -161,28 +173,59 @@ class Gateway:
         """
         return request.key or self._keys.lookup(request.credential)
 
-    def begin(self, running: RunningExchange, sink: ISink, ended: Callable[[Failure | None], None]) -> Attempt | None:
-        """Plan an exchange whose caller is known, and send its request; None if it is answered already.
+    def attempt(
+        self,
+        running: RunningExchange,
+        plan: Plan,
+        sink: ISink,
+        ended: Callable[[Failure | None], None],
+        *,
+        claim: Callable[[], bool] | None = None,
+        survives: bool = False,
+        rival: bool = False,
+    ) -> Attempt:
+        """Make an attempt; see `Attempt`."""
+        return Attempt(
+            running,
+            plan,
+            sink,
+            self._upstream,
+            self._signer,
+            self._redaction,
+            self.clock,
+            ended,
+            claim=claim,
+            survives=survives,
+            rival=rival,
+        )
 
-        Raises:
-            RelayError: it cannot be served.
-        """
-        planned = self._planner.plan(running)
-        if isinstance(planned, Estimate):
-            answer_alone(running, planned, sink)
-            return None
-        running.attempt_began()
-        return Attempt(running, planned, sink, self._upstream, self._signer, self._redaction, self._clock, ended)
-
-    def attempt_ended(self, running: RunningExchange, sink: ISink, reason: Failure | None) -> None:
+    def attempted(self, running: RunningExchange, sink: ISink, attempt: Attempt, reason: Failure | None) -> None:
         """Tell the observers how an attempt went."""
         result: UpstreamError | str = "ok"
         if reason is not None:
             error = reason.value
             result = error if isinstance(error, UpstreamError) else "internal_error"
             if isinstance(error, CancelledError):
-                result = "client_gone" if sink.gone else "draining"
-        self._tell(self._attempted, running.attempt_ended(result))
+                result = "client_gone" if sink.gone else "cancelled"
+                if running.interruption is not None:
+                    result = "draining"
+            elif isinstance(error, RequestError):
+                result = "client_gone"  # its upload broke off on the way
+        self._tell(self._attempted, running.attempt_ended(result, attempt.deployment, attempt.began))
+
+    def explained(self, running: RunningExchange, parsed: Read, where: Way | Route, sink: ISink) -> bool:
+        """Answer with the plan, and call nobody, if that is what the client asks for."""
+        if running.request.header(explaining.EXPLAIN) in (None, b"0", b"false"):
+            return False
+        explaining.answer(self, running, parsed, where, sink, self._redaction())
+        return True
+
+    def mirror(self, running: RunningExchange, parsed: Read, route: Route) -> None:
+        """Send a copy of the request to a route's mirror, now and then."""
+        try:
+            self._mirrors.maybe(self, running, parsed, route)
+        except Exception:
+            self._log.failure("mirroring failed", route=route.name)
 
     def settle(self, running: RunningExchange, sink: ISink, reason: Failure | None) -> RelayError | None:
         """Whatever happened, end the answer truthfully and tell the observers once.
@@ -248,85 +291,5 @@ class Gateway:
                 self._log.failure("observer failed", observer=getattr(tell, "__qualname__", "?"))
 
 
-class _Serving:
-    """One exchange on its way: admit → plan → attempt → settle.
-
-    Plain callbacks and one `Deferred` for the caller: this is run for every request.
-
-    Args:
-        gateway: does each step.
-        running: the exchange's facts.
-        sink: the client's side.
-
-    Attributes:
-        done: fires when the answer has ended; fails with the error to render.
-    """
-
-    __slots__ = ("_gateway", "_over", "_running", "_sink", "_waiting", "done")
-
-    def __init__(self, gateway: Gateway, running: RunningExchange, sink: ISink) -> None:
-        self._gateway = gateway
-        self._running = running
-        self._sink = sink
-        self._waiting: Attempt | Deferred[KeyInfo] | None = None
-        self._over = False
-        self.done: Deferred[None] = Deferred(self.cancelled)
-
-    def start(self) -> None:
-        """Find out who calls; go on at once where that is known."""
-        try:
-            if self._gateway.draining:
-                raise _draining()
-            owner = self._gateway.owner(self._running.request)
-            if isinstance(owner, KeyInfo):
-                self._known(owner)
-            else:
-                self._waiting = owner
-                owner.addCallback(self._known).addErrback(self._end)
-        except Exception:
-            self._end(Failure())
-
-    def cancel(self) -> None:
-        """Stop, in whatever phase it is."""
-        waiting = self._waiting
-        if waiting is not None:
-            waiting.cancel()
-        else:
-            self._end(Failure(CancelledError()))
-
-    def cancelled(self, _done: Deferred[None]) -> None:
-        """The caller is no longer interested."""
-        self.cancel()
-
-    def _known(self, key: KeyInfo) -> None:
-        self._running.key = key
-        attempt = self._gateway.begin(self._running, self._sink, self._attempted)
-        self._waiting = attempt
-        if attempt is None:
-            self._end(None)
-        else:
-            attempt.start()
-
-    def _attempted(self, reason: Failure | None) -> None:
-        self._gateway.attempt_ended(self._running, self._sink, reason)
-        self._end(reason)
-
-    def _end(self, reason: Failure | None) -> None:
-        if self._over:
-            return
-        self._over = True
-        self._waiting = None
-        error = self._gateway.settle(self._running, self._sink, reason)
-        done = self.done
-        if error is None:
-            done.callback(None)
-        else:
-            done.errback(Failure(error))
-
-
 def _interested(tellers: Iterable[Callable[[_Fact], None]]) -> Sequence[Callable[[_Fact], None]]:
     return tuple(tell for tell in tellers if tell is not of_no_interest)
-
-
-def _draining() -> Draining:
-    return Draining("relay is shutting down; try again in a moment.", retry_after=1.0)

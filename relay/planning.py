@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+import attrs
 import msgspec
 
-from relay.config import Deployment, Snapshot
+from relay.config import Deployment, Route, Snapshot
 from relay.dialects.base import Dialect
 from relay.dialects.form import FormRequest, read_form
 from relay.dialects.openai.adapt import ADAPTED, adapt
 from relay.dialects.registry import DIALECTS
-from relay.dialects.request import JSONRequest, read_request
+from relay.dialects.request import LONGEST_MODEL, JSONRequest, read_request
 from relay.dialects.translation import Translation
 from relay.endpoints import BodyKind, Endpoint
 from relay.errors import InvalidRequest, RelayError, UnsupportedMedia
@@ -20,7 +23,6 @@ from relay.policy.credentials import depends_on_client, upstream_credential
 from relay.policy.forward import Template
 from relay.provider import SIGNED_SCHEMES, Provider, ProviderEndpoint, Quirk, RateLimit
 from relay.running import RunningExchange
-from relay.secret import Secret
 
 _CHAT = ("/v1/chat/completions", "/v1/completions")
 """Endpoints whose streams report usage only when ``stream_options.include_usage`` asks for it."""
@@ -36,6 +38,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What an attempt needs.
 
     Attributes:
+        deployment: where it goes.
+        served: the answer's header field that names it.
         front: dialect of the client.
         back: dialect of the provider.
         upstream: the request to send; None where relay answers itself.
@@ -47,6 +51,8 @@ class Plan(msgspec.Struct, frozen=True):
         signs: the provider whose credential is a signature or a token, made for each attempt; else None.
     """
 
+    deployment: Deployment
+    served: tuple[bytes, bytes]
     front: Dialect
     back: Dialect
     upstream: UpstreamRequest
@@ -77,6 +83,7 @@ class Way:
     Attributes:
         deployment: the deployment.
         served: how its provider serves the endpoint.
+        tells: the answer's header field that names the deployment.
         signs: the provider, where each of its requests has to be signed; else None.
         label: the model for metric labels.
         limit: the rate limit in force.
@@ -86,6 +93,7 @@ class Way:
         translated: whether front and back differ.
         template: the common part of the upstream requests where all use the same key, made
             with the first of them; None before.
+        key: number of the provider's key in it.
         requests: what goes upstream, but for the body, for heads that clients send again and again; by
             identity of the client's header fields.
     """
@@ -95,11 +103,13 @@ class Way:
         "asks_usage",
         "clients_keys",
         "deployment",
+        "key",
         "label",
         "limit",
         "requests",
         "served",
         "signs",
+        "tells",
         "template",
         "translated",
     )
@@ -109,6 +119,7 @@ class Way:
         self.deployment = deployment
         self.served: ProviderEndpoint = provider.endpoints[endpoint.path]
         self.translated = translating.needed(endpoint, provider)
+        self.tells = b"x-relay-deployment", quote(deployment.name, safe="/:@").encode("ascii")
         self.signs = provider if provider.auth.scheme in SIGNED_SCHEMES else None
         self.label = label
         self.limit: RateLimit = provider.rate_limits[endpoint.path]
@@ -116,6 +127,7 @@ class Way:
         self.asks_usage = endpoint.path in _CHAT and Quirk.NO_STREAM_USAGE not in provider.quirks
         self.clients_keys = depends_on_client(provider, first=deployment.first, keys_required=keys_required)
         self.template: Template | None = None
+        self.key = 0
         self.requests: dict[tuple[int, bool], tuple[Headers, UpstreamRequest]] = {}
 
     def upstream(
@@ -135,6 +147,10 @@ class Way:
         return msgspec.structs.replace(made, body=body)
 
 
+Read = JSONRequest | FormRequest
+"""A client's request, read."""
+
+
 class Planner:
     """Plans exchanges; remembers the ways of models until the configuration or a model list changes.
 
@@ -148,14 +164,59 @@ class Planner:
         self._keys = keys
         self._limiter = limiter
         self._catalog = catalog
-        self._ways: dict[tuple[str, str], Way] = {}
+        self._ways: dict[tuple[str, str], Way | Route] = {}
         self._valid_for: tuple[Snapshot | None, int] = (None, 0)
 
-    def plan(self, running: RunningExchange) -> Plan | Estimate:
-        """Decide everything about an exchange whose caller is known.
+    def read(self, running: RunningExchange) -> Read:
+        """Read the request of an exchange whose caller is known.
+
+        Raises:
+            InvalidRequest: it cannot be read.
+        """
+        parsed = _read(running.request)
+        running.stream = parsed.stream
+        running.model = parsed.model[:LONGEST_MODEL]
+        return parsed
+
+    def where(self, snapshot: Snapshot, endpoint: Endpoint, model: str) -> Way | Route:
+        """Where requests for a model go: the route of that name, or the one way there is."""
+        self._refresh(snapshot)
+        found = self._ways.get((endpoint.path, model))
+        if found is None:
+            found = snapshot.route_for(model) or self._only(snapshot, endpoint, model)
+            self._keep((endpoint.path, model), found)
+        return found
+
+    def way(self, snapshot: Snapshot, endpoint: Endpoint, route: Route, deployment: Deployment, model: str) -> Way:
+        """The way to one deployment of a route.
 
         Args:
-            running: the exchange; its key is set, its model, deployment and stream flag get set.
+            snapshot: the configuration.
+            endpoint: where the request came in.
+            route: the route.
+            deployment: one of its deployments; without a model of its own it serves the client's.
+            model: the client's name for the model.
+        """
+        self._refresh(snapshot)
+        bare = "" if deployment.model else model
+        key = (endpoint.path, f"{route.name}\n{deployment.name}\n{bare}")
+        found = self._ways.get(key)
+        if not isinstance(found, Way):
+            if bare:
+                deployment = attrs.evolve(deployment, model=deployment.provider.upstream_model(bare))
+            label = route.name if route.name == model else "other"
+            found = Way(deployment, endpoint, label, keys_required=self._keys.required())
+            self._keep(key, found)
+        return found
+
+    def plan(self, running: RunningExchange, parsed: Read, way: Way, key: int = 0) -> Plan | Estimate:
+        """Decide everything about one attempt.
+
+        Args:
+            running: the exchange; its deployment and label get set.
+            parsed: from `read`.
+            way: from `where` or `way`.
+            key: number of the provider's key.
 
         Raises:
             RequestError: the request is at fault.
@@ -163,23 +224,22 @@ class Planner:
         """
         request = running.request
         endpoint = request.endpoint
-        parsed = _read(request)
-        running.stream = parsed.stream
-        way = self._way(running.snapshot, endpoint, parsed.model)
         running.chose(way.deployment, way.served.dialect, parsed.model, way.label)
         provider = way.deployment.provider
-        key = running.key if running.key.configured or way.clients_keys else ANONYMOUS
-        limit = self._limiter.check(endpoint.path, f"{provider.name}/{key.id}", way.limit)
+        caller = running.key if running.key.configured or way.clients_keys else ANONYMOUS
+        limit = self._limiter.check(endpoint.path, f"{provider.name}/{caller.id}", way.limit)
         if way.translated or (request.path_array and parsed.stream):
-            return self._translated(running, way, parsed.model, limit)
+            return self._translated(running, way, parsed.model, limit, key)
         _check_served(request, way.served, provider.name, stream=parsed.stream)
-        template = way.template or self._template(running, way, way.served, request.credential)
+        template = self._template(running, way, way.served, key)
         if way.adapts and isinstance(parsed, JSONRequest):
             parsed = parsed.changed(lambda fields: adapt(fields, provider.quirks))
         ask_usage = way.asks_usage and parsed.stream and not parsed.wants_usage
         body = parsed.encode("" if request.path_model else way.deployment.model, provider.params, ask_usage=ask_usage)
         front = DIALECTS[endpoint.front]
         return Plan(
+            deployment=way.deployment,
+            served=way.tells,
             front=front,
             back=front,
             upstream=way.upstream(template, request, body, stream=parsed.stream),
@@ -189,7 +249,9 @@ class Planner:
             signs=way.signs,
         )
 
-    def _translated(self, running: RunningExchange, way: Way, model: str, limit: LimitState | None) -> Plan | Estimate:
+    def _translated(
+        self, running: RunningExchange, way: Way, model: str, limit: LimitState | None, key: int
+    ) -> Plan | Estimate:
         """Plan an exchange whose provider speaks another dialect."""
         request, provider = running.request, way.deployment.provider
         passage = translating.passage(request.endpoint, provider)
@@ -203,10 +265,12 @@ class Planner:
         stream = translation.target.stream
         if stream and not served.stream_support:
             raise InvalidRequest(f"Provider {provider.name!r} does not stream on {served.path}.", param="stream")
-        template = way.template or self._template(running, way, served, request.credential)
+        template = self._template(running, way, served, key)
         front = DIALECTS[request.endpoint.front]
         upstream = way.upstream(template, request, translating.body(translation.built, provider), stream=stream)
         return Plan(
+            deployment=way.deployment,
+            served=way.tells,
             front=front,
             back=passage.dialect,
             upstream=forward.with_fields(upstream, translation.built.headers),
@@ -218,35 +282,39 @@ class Planner:
             signs=way.signs,
         )
 
-    def _way(self, snapshot: Snapshot, endpoint: Endpoint, model: str) -> Way:
-        valid_for = (snapshot, self._catalog.version)
-        if valid_for[0] is not self._valid_for[0] or valid_for[1] != self._valid_for[1]:
+    def _refresh(self, snapshot: Snapshot) -> None:
+        """Forget all ways when the configuration or a model list has changed."""
+        known_for, version = self._valid_for
+        if snapshot is not known_for or self._catalog.version != version:
             self._ways = {}
-            self._valid_for = valid_for
-        way = self._ways.get((endpoint.path, model))
-        if way is None:
-            known = self._catalog.known
-            deployment = routing.resolve(snapshot, endpoint, model, known)
-            label = routing.label(deployment.provider, model, known)
-            way = Way(deployment, endpoint, label, keys_required=self._keys.required())
-            if len(self._ways) >= _REMEMBERED:
-                self._ways = {}
-            self._ways[endpoint.path, model] = way
-        return way
+            self._valid_for = (snapshot, self._catalog.version)
 
-    def _template(
-        self, running: RunningExchange, way: Way, served: ProviderEndpoint, client: Secret | None
-    ) -> Template:
+    def _only(self, snapshot: Snapshot, endpoint: Endpoint, model: str) -> Way:
+        known = self._catalog.known
+        deployment = routing.resolve(snapshot, endpoint, model, known)
+        label = routing.label(deployment.provider, model, known)
+        return Way(deployment, endpoint, label, keys_required=self._keys.required())
+
+    def _keep(self, key: tuple[str, str], found: Way | Route) -> None:
+        if len(self._ways) >= _REMEMBERED:
+            self._ways = {}
+        self._ways[key] = found
+
+    def _template(self, running: RunningExchange, way: Way, served: ProviderEndpoint, key: int) -> Template:
+        if way.template is not None and way.key == key:
+            return way.template
         credential = upstream_credential(
             way.deployment.provider,
-            first=way.deployment.first,
+            first=way.deployment.first and running.attempts == 0,
             keys_required=self._keys.required(),
-            client=client,
+            client=running.request.credential,
             default=running.snapshot.default_key,
+            key=key,
         )
         template = forward.prepare(way.deployment, served.path, credential)
         if not way.clients_keys:
-            way.template = template
+            way.template, way.key = template, key
+            way.requests.clear()
         return template
 
 

@@ -13,6 +13,7 @@ from relay.exchange import ANONYMOUS, AttemptRecord, ClientRequest, ExchangeReco
 from relay.outcome import Outcome
 
 _LONGEST_MODEL = 256
+_BYTES_PER_TOKEN = 4
 
 
 class RunningExchange:
@@ -26,7 +27,6 @@ class RunningExchange:
     """
 
     __slots__ = (
-        "_attempt_began",
         "_monotonic",
         "_upstream_duration",
         "attempts",
@@ -65,7 +65,7 @@ class RunningExchange:
         self._monotonic = monotonic
         self.began = wall() - (monotonic() - request.received)
         body = request.body
-        self.bytes_in = len(body) if isinstance(body, bytes) else body.length
+        self.bytes_in = len(body) if isinstance(body, bytes) else body.received
         self.key: KeyInfo = ANONYMOUS
         self.deployment: Deployment | None = None
         self.back = ""
@@ -84,8 +84,13 @@ class RunningExchange:
         self.delivery: Delivery | None = None
         self.dropped: tuple[str, ...] = ()
         self.interruption: RelayError | None = None
-        self._attempt_began = 0.0
         self._upstream_duration = 0.0
+
+    def twin(self, request: ClientRequest) -> RunningExchange:
+        """Another exchange for a copy of the request, of which nothing is recorded."""
+        twin = RunningExchange(request, self.snapshot, self._monotonic, lambda: self.began)
+        twin.key, twin.stream, twin.model = self.key, self.stream, self.model
+        return twin
 
     def chose(self, deployment: Deployment, back: str, model: str, label: str) -> None:
         """A deployment, and the dialect spoken there, have been chosen for the model that the client asked for."""
@@ -94,31 +99,44 @@ class RunningExchange:
         self.model = model[:_LONGEST_MODEL]
         self.model_label = label
 
+    def won(self, deployment: Deployment, back: str) -> None:
+        """Of several attempts, the one at this deployment answers."""
+        self.deployment, self.back = deployment, back
+
     def committed(self) -> None:
         """No further attempt will be made: the request's body is not needed any more, and may be large."""
         if isinstance(self.request.body, bytes):
             self.request = msgspec.structs.replace(self.request, body=b"")
 
-    def attempt_began(self) -> None:
-        """One more upstream try starts now."""
+    def attempt_began(self) -> float:
+        """One more upstream try starts now; returns the monotonic time."""
         self.attempts += 1
-        self._attempt_began = self._monotonic()
+        return self._monotonic()
 
-    def attempt_ended(self, result: UpstreamError | str) -> AttemptRecord:
-        """The running try is over: with an error, or a word for another end (``ok``, ``client_gone`` …)."""
+    def attempt_ended(self, result: UpstreamError | str, deployment: Deployment, began: float) -> AttemptRecord:
+        """A try is over.
+
+        Args:
+            result: its error, or a word for another end (``ok``, ``client_gone`` …).
+            deployment: where it went.
+            began: from `attempt_began`.
+        """
         error = result if isinstance(result, UpstreamError) else None
-        elapsed = self._monotonic() - self._attempt_began
+        elapsed = self._monotonic() - began
         self._upstream_duration += elapsed
-        deployment = self.deployment
         return AttemptRecord(
             exchange=self.request.id,
-            provider=deployment.provider.name if deployment else "",
-            deployment=deployment.name if deployment else "",
+            provider=deployment.provider.name,
+            deployment=deployment.name,
             result=result.code if isinstance(result, UpstreamError) else result,
             stage=error.stage if error else None,
             upstream_status=error.upstream_status if error else None,
             elapsed=elapsed,
         )
+
+    def times(self, began: float) -> tuple[float, float]:
+        """Seconds from the request's head to an attempt's beginning, and from there until now."""
+        return began - self.request.received, self._monotonic() - began
 
     def ended(self, status: int) -> None:
         """The answer is whole."""
@@ -139,7 +157,11 @@ class RunningExchange:
     def record(self) -> ExchangeRecord:
         """The exchange as observers see it, now that it is over."""
         request, deployment, delivery = self.request, self.deployment, self.delivery
-        endpoint, usage = request.endpoint, self.usage
+        endpoint, usage, estimated = request.endpoint, self.usage, False
+        if not isinstance(request.body, bytes):
+            self.bytes_in = request.body.received
+        if usage.output is None and self.chunks and self.outcome is not Outcome.COMPLETE:
+            usage, estimated = self._estimate(), True
         return ExchangeRecord(  # by position, in the order of its fields: a third of the time, for every request
             request.id,
             self.began,
@@ -169,8 +191,15 @@ class RunningExchange:
             self.bytes_in,
             delivery.bytes_out if delivery else self.bytes_out,
             usage,
-            False,
+            estimated,
             self.finish,
             self.snapshot.generation,
             self.dropped,
+        )
+
+    def _estimate(self) -> Usage:
+        """Tokens of a stream that was cut before the provider told them: about one a chunk, four bytes one of input."""
+        known = self.usage.input
+        return msgspec.structs.replace(
+            self.usage, input=self.bytes_in // _BYTES_PER_TOKEN if known is None else known, output=self.chunks
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import resource
 import signal
 import sys
@@ -30,6 +31,7 @@ from relay.loader.watch import Configuration
 from relay.policy import forward
 from relay.policy.exposure import check_exposure
 from relay.provider import Origin
+from relay.routes.fleet import Fleet
 from relay.runtime.memory import keep_freed_memory
 from relay.runtime.poll import install_lean_poll
 from relay.runtime.transport import eager
@@ -158,6 +160,8 @@ class RelayService(MultiService):
         return engine, engine.client()
 
     def _build_middle(self) -> None:
+        self._fleet = Fleet(self._reactor, random.random)
+        self._configuration.subscribe(self._fleet.forget)
         self._gateway = Gateway(
             configuration=self._configuration,
             upstream=self._upstream,
@@ -169,6 +173,8 @@ class RelayService(MultiService):
             redaction=self._redaction,
             clock=self._reactor,
             wall=time.time,
+            fleet=self._fleet,
+            chance=random.random,
         )
 
     def _build_front(self) -> None:

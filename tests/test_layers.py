@@ -35,7 +35,7 @@ LAYERS: dict[str, int] = {
     "interfaces": 4,
     "runtime": 5,
     **dict.fromkeys(("loader", "upstream", "store", "telemetry", "echo", "spool"), 6),
-    **dict.fromkeys(("gateway", "planning", "attempt", "running", "delivery"), 7),
+    **dict.fromkeys(("gateway", "serving", "routes", "planning", "answering", "attempt", "running", "delivery"), 7),
     "web": 8,
     **dict.fromkeys(("tap", "settings", "service", "listening", "workers", "cli"), 9),
 }

@@ -83,6 +83,7 @@ def upstream_credential(
     keys_required: bool,
     client: Secret | None,
     default: Secret | None,
+    key: int = 0,
 ) -> Credential:
     """Choose the key that goes to a provider.
 
@@ -97,6 +98,7 @@ def upstream_credential(
         keys_required: whether client keys are configured.
         client: the key that the client sent.
         default: ``DEFAULT_API_KEY``.
+        key: number of the provider's own key, where it has several.
 
     Raises:
         Unauthenticated: there is no key, and the client could bring one.
@@ -107,7 +109,8 @@ def upstream_credential(
     if provider.auth.scheme is AuthScheme.NONE:
         return Credential(None, own=False)
     if provider.auth.credential or provider.auth.scheme is AuthScheme.GCP:
-        return Credential(provider.auth.credential)
+        others = provider.credentials
+        return Credential(others[key].secret if 0 < key < len(others) else provider.auth.credential)
     if provider.auth.scheme in SIGNED_SCHEMES:
         raise _no_key(provider, f"set {provider.auth.source}")
     if client and first and not keys_required:

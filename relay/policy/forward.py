@@ -102,7 +102,7 @@ def prepare(deployment: Deployment, path: str, credential: Credential) -> Templa
         headers=tuple(headers.items()),
         names=frozenset(headers),
         anthropic=served.dialect == "anthropic",
-        timeouts=provider.timeouts,
+        timeouts=deployment.timeouts or provider.timeouts,
         credential=credential,
     )
 

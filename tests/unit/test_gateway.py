@@ -29,6 +29,7 @@ from relay.errors import (
     UpstreamUnreachable,
 )
 from relay.exchange import ClientRequest, ExchangeRecord, FormField, LimitState, UpstreamRequest, Usage
+from relay.routes.fleet import Fleet
 from relay.gateway import Gateway
 from relay.interfaces import IKeyStore, ILimiter
 from relay.outcome import Outcome, Stage
@@ -95,6 +96,8 @@ class GatewayCase(SynchronousTestCase):
             redaction=lambda: Redactor(self.configuration.snapshot.secrets()),
             clock=self.clock,
             wall=lambda: 1_700_000_000.0,
+            fleet=Fleet(self.clock, lambda: 0.5),
+            chance=lambda: 0.5,
         )
 
     def call(self, request: ClientRequest | None = None) -> Deferred[None]:
@@ -137,6 +140,9 @@ class WholeAnswerTests(GatewayCase):
             (
                 (b"content-type", b"application/json"),
                 (b"x-upstream-request-id", b"up-1"),
+                (b"x-relay-deployment", b"first/m"),
+                (b"x-relay-attempts", b"1"),
+                (b"server-timing", b"relay;dur=0.0, upstream;dur=0.0"),
                 (b"content-length", b"%d" % len(ANSWER)),
             ),
         )
@@ -561,6 +567,8 @@ class HouseholdTests(GatewayCase):
             redaction=lambda: Redactor(self.configuration.snapshot.secrets()),
             clock=self.clock,
             wall=lambda: 0.0,
+            fleet=Fleet(self.clock, lambda: 0.5),
+            chance=lambda: 0.5,
         )
         done = self.call()
         self.upstream.answer(200, JSON, ANSWER)
