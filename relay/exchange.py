@@ -10,7 +10,7 @@ costs twice as much as a value.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,15 +60,22 @@ ANONYMOUS = KeyInfo(id="anonymous", name="anonymous", configured=False)
 
 
 class Body(Protocol):
-    """A request body that may be larger than memory should hold: a spooled upload.
+    """A request body that may be larger than memory should hold: an upload, stored or still arriving.
 
-    Reading happens off the reactor thread; adapters implement it, values only carry it.
+    Adapters implement it, values only carry it.
     """
 
-    length: int
+    @property
+    def length(self) -> int | None:
+        """Bytes of it; None as long as that is not known."""
 
-    async def read(self, offset: int, size: int) -> bytes:
-        """Read up to ``size`` bytes at ``offset``; fewer only at the end of the body."""
+    @property
+    def received(self) -> int:
+        """Bytes of it that have come from the client."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it can still be sent from its beginning."""
 
     def replaced(self, start: int, end: int, data: bytes) -> Body:
         """The same body with the bytes from ``start`` up to ``end`` exchanged for ``data``.
@@ -77,7 +84,19 @@ class Body(Protocol):
         """
 
     def close(self) -> None:
-        """Give back what it holds (a temporary file). Idempotent."""
+        """Give back what it holds. Idempotent."""
+
+
+@runtime_checkable
+class StoredBody(Body, Protocol):
+    """A body of which all is here, in a temporary file. Reading happens off the reactor thread."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of it."""
+
+    async def read(self, offset: int, size: int) -> bytes:
+        """Read up to ``size`` bytes at ``offset``; fewer only at the end of the body."""
 
 
 class FormField(msgspec.Struct, frozen=True, gc=False):
@@ -95,7 +114,7 @@ class FormField(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClientRequest(msgspec.Struct, frozen=True):
-    """One request of a client, its body complete, nothing of it believed yet.
+    """One request of a client, its body complete or an upload still arriving, nothing of it believed yet.
 
     Attributes:
         id: relay's request id, or the client's when that is short and safe.
@@ -103,7 +122,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
         query: the raw query string.
         headers: the request's header fields.
         content_type: the ``Content-Type`` value, "" if absent.
-        body: the bytes, or a spooled upload.
+        body: the bytes, or an upload.
         key: who calls, where that was known before the body was read; else None.
         fields: multipart only: the text fields that relay itself reads (``model``, ``stream``), by name, else empty.
         client: the peer's address for logs.
@@ -147,7 +166,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
         origin: where to connect.
         target: path and query, starting with ``/``.
         headers: complete but for ``host``, ``content-length`` and ``connection``.
-        body: the bytes, or a spooled upload.
+        body: the bytes, or an upload.
         stream: whether a streamed answer was asked for; decides which deadlines hold.
         timeouts: the deadlines.
         credential: what was put into the request, for redaction of the answer; None if nothing.
@@ -188,7 +207,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
         exchange: the exchange's id.
         provider: the provider's name.
         deployment: the deployment's name.
-        result: ``ok``, ``client_gone``, ``draining``, or the error's code.
+        result: ``ok``, ``client_gone`` (or its upload broke off), ``draining``, or the error's code.
         stage: how far it got; None when it did not fail.
         upstream_status: the provider's HTTP status, if one came.
         elapsed: seconds from send to the end of the attempt.
@@ -243,7 +262,7 @@ class ExchangeRecord(msgspec.Struct, frozen=True, gc=False):
         chunks: frames that carried content.
         gaps: seconds between chunks, counted by `GAP_BOUNDS`; empty when not streamed.
         gap_sum: sum of those seconds.
-        bytes_in: size of the request body.
+        bytes_in: size of the request body; of an upload that was not taken to its end, what came of it.
         bytes_out: bytes of answer body written.
         usage: tokens as reported.
         estimated: whether the usage is relay's estimate.

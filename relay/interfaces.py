@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import Attribute, Interface
 
 from relay.config import Snapshot
 from relay.dialects.transcode import Transcoder
+from relay.errors import RelayError
 from relay.exchange import AttemptRecord, ExchangeRecord, ExchangeStarted, Headers, KeyInfo, LimitState, UpstreamRequest
 from relay.provider import Provider, RateLimit
 from relay.secret import Secret
@@ -47,6 +48,23 @@ class ISink(Interface):
 
     def unregisterProducer() -> None:
         """Undo `registerProducer`."""
+
+
+class IArrivingBody(IPushProducer):
+    """A `Body` that is sent while it arrives, at the pace of whoever takes it."""
+
+    length: int | None = Attribute("Bytes of it; None where the client has not said.")
+    repeatable: bool = Attribute("Whether `start` was not called yet, and can be.")
+
+    def watch(failed: Callable[[RelayError], None]) -> None:
+        """Call ``failed`` once when the rest will not come, at once if that is known; not behind the last byte."""
+
+    def start(consumer: IConsumer) -> Deferred[None]:
+        """Write it to a consumer, which paces this producer.
+
+        Fires behind the last byte, and only then; never fails. Cancelling stops it. Raises
+        `RuntimeError` when it was started before.
+        """
 
 
 class IUpstreamResponse(Interface):

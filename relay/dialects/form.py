@@ -14,6 +14,10 @@ from relay.provider import ParamRule
 KEPT_FIELDS = frozenset({"model", "stream"})
 """Text fields that relay reads; all others travel unseen."""
 
+NEEDED_FIELDS = frozenset({"model"})
+"""Those among them without which nobody can tell where a form goes."""
+
+_STREAM = "stream"
 _LONGEST_MODEL = 256
 
 
@@ -66,11 +70,25 @@ def read_form(endpoint: Endpoint, body: bytes | Body, fields: Mapping[str, FormF
     return FormRequest(model=model, stream=_flag(endpoint, fields), body=body, model_field=place)
 
 
+def check_late(name: str, value: str) -> None:
+    """Look at a field that came when the form was on its way already: what may not pass unseen is refused.
+
+    Whether the answer is streamed then shows when it comes.
+
+    Raises:
+        InvalidRequest: as `read_form` would have.
+    """
+    if name == _STREAM:
+        _boolean(value)
+
+
 def _flag(endpoint: Endpoint, fields: Mapping[str, FormField]) -> bool:
-    place = fields.get("stream")
-    if place is None:
-        return False
-    value = place.value.strip().lower()
+    place = fields.get(_STREAM)
+    return place is not None and _boolean(place.value) and endpoint.streams
+
+
+def _boolean(text: str) -> bool:
+    value = text.strip().lower()
     if value not in ("true", "false", "1", "0", ""):
-        raise InvalidRequest("'stream' must be true or false.", param="stream")
-    return endpoint.streams and value in ("true", "1")
+        raise InvalidRequest("'stream' must be true or false.", param=_STREAM)
+    return value in ("true", "1")

@@ -93,21 +93,28 @@ _Piece = bytes | _Stretch
 class SpooledBody:
     """A body made of stretches of one temporary file and of bytes put between them.
 
-    It is a `relay.exchange.Body`. What `replaced` returns is a view: it borrows the
+    It is a `relay.exchange.StoredBody`. What `replaced` returns is a view: it borrows the
     file, and is closed with the body that it came from.
 
     Args:
         file: where the stretches lie.
         pieces: what the body is made of, in order.
         owner: whether closing this body closes the file.
+
+    Attributes:
+        length: bytes of it.
+        received: the same; for a view, too.
+        repeatable: it can be read any number of times.
     """
+
+    repeatable = True
 
     def __init__(self, file: SpooledFile, pieces: Sequence[_Piece], *, owner: bool) -> None:
         self._file = file
         self._pieces = tuple(piece for piece in pieces if len(piece))
         self._owner = owner
         self._closed = False
-        self.length = sum(map(len, self._pieces))
+        self.length = self.received = sum(map(len, self._pieces))
 
     @classmethod
     def whole(cls, file: SpooledFile, length: int) -> SpooledBody:

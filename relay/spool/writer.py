@@ -108,6 +108,15 @@ class Spool:
         self._write_on()
         return self._finished
 
+    def take(self) -> bytes | None:
+        """Hand over what has come, and take no more; None, and nothing changes, once a part of it is on disk."""
+        if self._state is not _State.MEMORY:
+            return None
+        self._state = _State.DONE
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        return data
+
     def abandon(self) -> None:
         """Give back memory and file as soon as the running write allows. Idempotent; nothing after `finish` fired."""
         if self._state in (_State.MEMORY, _State.DISK):

@@ -7,16 +7,22 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from relay.exchange import Body
+from relay.exchange import Body, StoredBody
 
 BLOCK = 64 * 1024
 """Bytes handed over at a time; of a spooled body, one more block is read ahead."""
 
 
 def producer_for(body: bytes | Body) -> IBodyProducer | None:
-    """Make the producer of a request body; None for one that is empty."""
+    """Make the producer of a request body; None for one that is empty.
+
+    Raises:
+        TypeError: not all of it is here.
+    """
     if isinstance(body, bytes):
         return BytesProducer(body) if body else None
+    if not isinstance(body, StoredBody):
+        raise TypeError("An upload that is still arriving cannot be sent from its end.")
     return SpooledProducer(body) if body.length else None
 
 
@@ -76,7 +82,7 @@ class SpooledProducer:
         body: what to write; not closed by this object.
     """
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: StoredBody) -> None:
         self.length = body.length
         self._body = body
         self._gate: Deferred[None] = succeed(None)

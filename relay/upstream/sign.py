@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from relay.errors import UpstreamCredential
-from relay.exchange import Body, Headers, UpstreamRequest
+from relay.errors import TooLarge, UpstreamCredential
+from relay.exchange import Headers, StoredBody, UpstreamRequest
 from relay.interfaces import ISigner
 from relay.outcome import Stage
 from relay.policy import sigv4
@@ -91,6 +91,11 @@ class Signer:
         body = request.body
         if isinstance(body, bytes):
             return _signed(request, signing, hashlib.sha256(body).hexdigest())
+        if not isinstance(body, StoredBody):
+            raise TooLarge(
+                f"Provider {provider.name!r} takes signed requests only, and so no upload that cannot be read before "
+                "it is sent. Send a smaller one, or its fields behind its file."
+            )
         digest = Deferred.fromCoroutine(_digest(body))
         return digest.addCallback(lambda found: _signed(request, signing, found))
 
@@ -137,7 +142,7 @@ def _with_token(request: UpstreamRequest, token: Secret) -> UpstreamRequest:
     return msgspec.structs.replace(request, headers=(*kept, field), credential=token)
 
 
-async def _digest(body: Body) -> str:
+async def _digest(body: StoredBody) -> str:
     """SHA-256 of a body that is not in memory."""
     digest = hashlib.sha256()
     at = 0

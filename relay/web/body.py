@@ -1,24 +1,25 @@
-"""Receiving request bodies: into memory, into a spool, or not at all; driven by any server."""
+"""Receiving request bodies: into memory, into a spool, on to a provider, or not at all; driven by any server."""
 
 # mypy: allow-untyped-calls
 # (twisted.internet.defer is partly unannotated)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import msgspec
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from relay.dialects.form import KEPT_FIELDS
+from relay.dialects.form import KEPT_FIELDS, NEEDED_FIELDS, check_late
 from relay.errors import InvalidRequest, RelayError, TooLarge, UnsupportedMedia
 from relay.exchange import Body, FormField
 from relay.interfaces import IConfiguration
 from relay.spool.disk import Disk
 from relay.spool.writer import Spool
-from relay.wire.multipart import MultipartScanner, boundary_of
+from relay.web.arriving import Arrival, ArrivingBody
+from relay.wire.multipart import MultipartScanner, Part, boundary_of
 
 LINGER = 10.0
 """Seconds for which a refused client's remaining bytes are read and dropped.
@@ -28,6 +29,8 @@ before the client has read it.
 See: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
 """
 
+AWAITED = 256 * 1024
+"""Bytes up to which an upload is awaited as a whole, which spares its provider a connection of its own."""
 
 _SMALL = 4096
 _JOINED = 64 * 1024
@@ -59,10 +62,10 @@ class Reception:
 
 
 class Received(msgspec.Struct, frozen=True):
-    """A complete request body.
+    """A complete request body, or one that is still arriving.
 
     Attributes:
-        body: the bytes, or a spooled upload.
+        body: the bytes, or an upload.
         fields: multipart only: the text fields that relay itself reads, by name.
     """
 
@@ -70,7 +73,7 @@ class Received(msgspec.Struct, frozen=True):
     fields: Mapping[str, FormField] = msgspec.field(default_factory=dict)
 
     def close(self) -> None:
-        """Give back what a spooled upload holds. Idempotent."""
+        """Give back what an upload holds. Idempotent."""
         if not isinstance(self.body, bytes):
             self.body.close()
 
@@ -79,8 +82,9 @@ class BodyReceiver:
     """Takes one request's body, piece by piece, to where it belongs.
 
     `begin`, any number of `data`, then `finish`; or `abandon` at any time. A multipart
-    body is scanned as it passes and spooled, any other is kept in memory. After an error
-    it takes nothing more.
+    body is scanned as it passes and spooled, any other is kept in memory. After a `data`,
+    `forward` may send an upload on its way: then what comes is handed on, and `complete`
+    stands for `finish`. After an error it takes nothing more.
 
     Args:
         reception: the disk, and the largest body.
@@ -100,10 +104,14 @@ class BodyReceiver:
     ) -> None:
         self._limit = reception.configuration.snapshot.server.body
         self._new_spool = lambda: Spool(reception.disk, pause=pause, resume=resume, failed=failed)
+        self._pause, self._resume = pause, resume
         self._pieces: list[bytes] = []
         self._crumbs = bytearray()
         self._spool: Spool | None = None
+        self._arrival: Arrival | None = None
         self._scanner: MultipartScanner | None = None
+        self._fields: dict[str, FormField] = {}
+        self._declared: int | None = None
         self.length = 0
 
     def begin(self, length: int | None, content_type: str, content_encoding: str) -> None:
@@ -121,6 +129,7 @@ class BodyReceiver:
         """
         if length is not None and length > self._limit:
             raise self._too_large()
+        self._declared = length
         if content_encoding.strip().lower() not in ("", "identity"):
             raise UnsupportedMedia("Request bodies must not have a Content-Encoding; send the body uncompressed.")
         media = content_type.partition(";")[0].strip().lower()
@@ -149,11 +158,51 @@ class BodyReceiver:
             self._keep(piece)
             return
         try:
-            self._scanner.feed(piece)
+            parts = self._scanner.feed(piece)
+            if self._arrival is not None and self.length == self._declared:
+                self._scanner.end()  # the last byte must not be on its way before
         except ValueError as error:
             self.abandon()
             raise InvalidRequest(str(error)) from error
-        self._spool.write(piece)
+        if parts:
+            self._note(parts)
+        if self._arrival is None:
+            self._spool.write(piece)
+        else:
+            self._arrival.write(piece)
+
+    def forward(self) -> tuple[Received, Arrival] | None:
+        """Send an upload on its way, and hand on what comes of it from now on.
+
+        That needs all that relay has to know of it to be here, and its first file to have begun.
+
+        Returns:
+            The body, for who sends it, and what it is made of, for who receives it; None,
+            and nothing changes, if it has to be awaited, or is on its way.
+        """
+        scanner, spool, length = self._scanner, self._spool, self._declared
+        if scanner is None or spool is None or self._arrival is not None:
+            return None
+        if not scanner.met_file or not self._fields.keys() >= NEEDED_FIELDS:
+            return None
+        begun = spool.take() if (self.length if length is None else length) > AWAITED else None
+        if begun is None:
+            return None
+        self._arrival = Arrival(begun, pause=self._pause, resume=self._resume)
+        return Received(ArrivingBody(self._arrival, length), self._fields), self._arrival
+
+    def complete(self) -> None:
+        """Say that an upload that is on its way is complete.
+
+        Raises:
+            InvalidRequest: it is cut.
+        """
+        if self._arrival is not None and self._scanner is not None:
+            try:
+                self._scanner.end()
+            except ValueError as error:
+                raise InvalidRequest(str(error)) from error
+            self._arrival.finish()
 
     def finish(self) -> Deferred[Received]:
         """Say that the body is complete.
@@ -168,12 +217,11 @@ class BodyReceiver:
             self._pieces.clear()
             return succeed(Received(body))
         try:
-            parts = self._scanner.end()
+            self._scanner.end()
         except ValueError as error:
             self.abandon()
             return fail(InvalidRequest(str(error)))
-        fields = {part.name: FormField(part.value, part.start, part.end) for part in parts if part.value is not None}
-        return self._spool.finish().addCallback(Received, fields)
+        return self._spool.finish().addCallback(Received, self._fields)
 
     def abandon(self) -> None:
         """Drop what has come and whatever else comes. Idempotent; nothing after `finish` fired."""
@@ -181,6 +229,20 @@ class BodyReceiver:
         self._crumbs.clear()
         if self._spool is not None:
             self._spool.abandon()
+
+    def _note(self, parts: Sequence[Part]) -> None:
+        """Remember the fields that relay reads; when the form is on its way they can only be looked at.
+
+        Raises:
+            InvalidRequest: one of them is not what it has to be.
+        """
+        for part in parts:
+            if part.value is None:
+                continue
+            if self._arrival is None:
+                self._fields[part.name] = FormField(part.value, part.start, part.end)
+            else:
+                check_late(part.name, part.value)
 
     def _keep(self, piece: bytes) -> None:
         if len(piece) < _SMALL:

@@ -85,9 +85,13 @@ class MultipartScanner:
         boundary: from `boundary_of`.
         keep: names of one-line text fields whose values are wanted. Each may occur
             once, without a file name, in UTF-8.
+
+    Attributes:
+        met_file: whether a part with a file name has begun.
     """
 
     def __init__(self, boundary: bytes, keep: frozenset[str]) -> None:
+        self.met_file = False
         self._delimiter = b"\r\n--" + boundary
         self._keep = keep
         self._parts: list[Part] = []
@@ -195,6 +199,8 @@ class MultipartScanner:
             raise ValueError(f"The form field {name!r} is given twice.")
         if name in self._keep:
             self._kept.add(name)
+        if self._header.filename is not None:
+            self.met_file = True
         self._state = _State.CONTENT
         self._start = offset
         self._value.clear()

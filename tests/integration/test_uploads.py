@@ -26,7 +26,7 @@ from twisted.trial.unittest import TestCase
 from relay.config import ServerConfig, ServerTimeouts, Snapshot
 from relay.dialects.form import read_form
 from relay.endpoints import FORWARDED
-from relay.exchange import Body
+from relay.exchange import StoredBody
 from relay.interfaces import IConfiguration
 from relay.spool.disk import Disk
 from relay.web.body import LINGER
@@ -198,12 +198,12 @@ class UploadTests(TestCase):
         self.assertLess(max(b - a for a, b in pairwise(ticks)), 0.25)
 
         received = request.received
-        assert not isinstance(received.body, bytes)
+        assert isinstance(received.body, StoredBody)
         self.assertEqual(received.body.length, length)
         form = read_form(FORWARDED["/v1/audio/transcriptions"], received.body, received.fields)
         self.assertEqual(form.model, "echo/whisper-1")
         changed = form.encode("whisper-1")
-        assert not isinstance(changed, bytes)
+        assert isinstance(changed, StoredBody)
         expected = hashlib.sha256(HEAD.replace(b"echo/whisper-1", b"whisper-1"))
         for _ in range(50):
             expected.update(BLOCK)
@@ -311,7 +311,7 @@ class UploadTests(TestCase):
         self.assertLess(elapsed, limit + 2)
 
 
-async def digest(body: Body) -> str:
+async def digest(body: StoredBody) -> str:
     """SHA-256 of a body, read in pieces."""
     hasher = hashlib.sha256()
     for offset in range(0, body.length, MB):

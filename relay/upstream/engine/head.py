@@ -55,12 +55,12 @@ class RequestHeads:
         """How many are remembered."""
         return len(self._begun)
 
-    def compose(self, request: UpstreamRequest, length: int) -> bytes:
+    def compose(self, request: UpstreamRequest, length: int | None) -> bytes:
         """Compose a head.
 
         Args:
             request: its fields have names in lower case; those that belong to the connection are left out.
-            length: bytes of its body.
+            length: bytes of its body; None if it comes in chunks.
 
         Raises:
             UnsafeHead: the target holds a blank or a control character, or a field a line end or a NUL.
@@ -73,6 +73,8 @@ class RequestHeads:
                 if len(self._begun) >= MOST:
                     self._begun.clear()
                 self._begun[key] = begun
+        if length is None:
+            return begun + b"transfer-encoding: chunked\r\n\r\n"
         if length or request.method in _WITH_BODY:
             return b"%bcontent-length: %d\r\n\r\n" % (begun, length)
         return begun + b"\r\n"

@@ -121,6 +121,11 @@ class OriginPool:
         """The idle connection that was used last, if there is one."""
         return self._idle.popitem()[0] if self._idle else None
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        return self._taken >= self._keeper.most
+
     def seek(self, seeker: Seeker, *, fresh: bool) -> Search:
         """Find a connection where `take` gave none.
 

@@ -8,9 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
 
 from relay.errors import RelayError, UpstreamProtocol, UpstreamUnreachable
-from relay.exchange import Headers, UpstreamRequest
+from relay.exchange import Body, Headers, UpstreamRequest
 from relay.outcome import Stage
 from relay.runtime.wheel import Deadline, Wheel
 from relay.upstream.body import producer_for
@@ -142,6 +143,7 @@ class Sending:
     def _ask(self, connection: Connection, pool: OriginPool, request: UpstreamRequest, now: float) -> None:
         self._connection = connection
         body = request.body
+        length: int | None
         if isinstance(body, bytes):
             length, small = len(body), body
         else:
@@ -159,10 +161,14 @@ class Sending:
             due = now + self._timeouts.first_byte
         connection.watch.set(due, self._expired)
         method = b"POST" if request.method == "POST" else request.method.encode("ascii")
-        if small is not None and length <= AT_ONCE:
+        if small is not None and len(small) <= AT_ONCE:
             connection.ask(self, method, data + small)
         else:
-            connection.ask(self, method, data, producer_for(body))
+            connection.ask(self, method, data, self._producer(body))
+
+    def _producer(self, body: bytes | Body) -> IBodyProducer | None:
+        """What writes a body that does not go out with the head."""
+        return producer_for(body)
 
     # ── the answer, told by the connection ────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from relay.exchange import UpstreamRequest
-from relay.interfaces import IUpstream, IUpstreamResponse
+from relay.interfaces import IArrivingBody, IUpstream, IUpstreamResponse
 from relay.provider import Origin
 from relay.runtime.transport import eager
 from relay.runtime.wheel import Wheel
@@ -22,6 +22,7 @@ from relay.upstream.engine.agent import make_client
 from relay.upstream.engine.dial import Dialer, Verified
 from relay.upstream.engine.pool import Pool
 from relay.upstream.engine.response import EngineResponse
+from relay.upstream.engine.uploading import UploadResponse
 
 
 def _itself(origin: Origin) -> Origin:
@@ -67,7 +68,9 @@ class EngineUpstream:
         Cancelling aborts the connection in any phase.
         """
         pool = self._pool.find(request.origin) or self._pool.at(self._locate(request.origin))
-        return EngineResponse(pool, self._wheel, request).start()
+        if isinstance(request.body, bytes) or not IArrivingBody.providedBy(request.body):
+            return EngineResponse(pool, self._wheel, request).start()
+        return UploadResponse(pool, self._wheel, request).start()
 
     def client(self) -> HTTPClient:
         """Make a treq client over the same connections, for calls off the hot path.

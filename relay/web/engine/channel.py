@@ -18,8 +18,10 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from relay.errors import RelayError, RequestTimeout
+from relay.errors import RelayError, RequestTimeout, UpstreamTimeout
 from relay.exchange import ClientRequest
+from relay.outcome import Stage
+from relay.web.arriving import Arrival
 from relay.web.body import LINGER, BodyReceiver, Received
 from relay.web.engine.intake import Intake
 from relay.web.engine.known import Awaited, Known
@@ -285,10 +287,15 @@ class EngineChannel(Turns):
         except RelayError as error:
             self._refuse(error)
             return b""
+        if rest is None:
+            self._forward(intake, request)
         if rest is None or intake.abandoned:
             return b""
         self._stop_deadline()
         self._move(ANSWER)
+        if intake.arrival is not None:
+            self._arrived(intake, intake.arrival, request)
+            return rest
         intake.finish().addCallback(self._stored, request).addErrback(self._not_stored, request)
         return rest
 
@@ -312,21 +319,52 @@ class EngineChannel(Turns):
         self._intake = None
         self.site.door.failed(request, reason)
 
+    def _forward(self, intake: Intake, request: EngineRequest) -> None:
+        """Have a large upload served while it arrives, as soon as that can be."""
+        received = intake.forward()
+        if received is not None:
+            intake.keep, self.keep = self.keep, False  # should the answer begin before the end of the upload
+            request.received = received
+            request.process()
+
+    def _arrived(self, intake: Intake, arrival: Arrival, request: EngineRequest) -> None:
+        """All of an upload is here; the provider may still be taking it."""
+        self._intake = None
+        try:
+            intake.complete()
+        except RelayError as error:
+            arrival.fail(error)
+            return
+        self.keep = intake.keep and not request.startedWriting and not self.site.connections.draining
+
     def _abandon(self) -> None:
         """Drop a body that nobody wants any more."""
         self._awaited = None
-        if self._intake is not None:
-            self._intake.abandon()
-            self._intake = None
+        intake, self._intake = self._intake, None
+        if intake is not None:
+            intake.abandon()
+            if intake.arrival is not None:
+                intake.arrival.abandon()
 
     def _body_overdue(self) -> None:
         self._deadline = None
-        self._refuse(RequestTimeout("The request body did not arrive in time."), SHORT_LINGER)
+        intake = self._intake
+        error: RelayError = RequestTimeout("The request body did not arrive in time.")
+        if intake is not None and intake.arrival is not None and intake.arrival.paused:
+            text = "The provider did not take the upload in time."
+            error = UpstreamTimeout(text, deadline="total", stage=Stage.SEND)
+        self._refuse(error, SHORT_LINGER)
 
     # ── refusals ──────────────────────────────────────────────────────────────────────
 
     def _refuse(self, error: RelayError, linger: float = LINGER) -> None:
         """Answer a request although it is not complete; it is the last."""
+        intake = self._intake
+        if intake is not None and intake.arrival is not None:  # the exchange is running: it will say so
+            self._intake = None
+            self._linger(linger)
+            intake.arrival.fail(error)
+            return
         awaited = self._awaited
         if awaited is not None:
             self._request = EngineRequest(self, awaited.known.familiar.head)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from relay.runtime.wheel import Deadline
 from relay.web.body import LINGER
 from relay.web.engine.line import Line
-from relay.web.engine.states import ANSWER, IDLE, LINGERING
+from relay.web.engine.states import ANSWER, BODY, IDLE, LINGERING
 
 if TYPE_CHECKING:
     from relay.web.engine.request import EngineRequest
@@ -65,6 +65,9 @@ class Turns(Line):
             self._say_goodbye()
         elif self._state is ANSWER and not self.is_full:
             self._next()
+        elif self._state is BODY:  # before the end of an upload
+            self._linger(LINGER)
+            self._say_goodbye()
 
     def _emptied(self) -> None:
         """The client has taken all of an answer that had ended before."""

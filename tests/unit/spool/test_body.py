@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from relay.errors import Overloaded
-from relay.exchange import Body
+from relay.exchange import StoredBody
 from relay.spool.body import SpooledBody, SpooledFile
 from relay.spool.disk import write_all
 from tests.unit.spool.threads import HeldDisk, HeldThreads
@@ -34,11 +34,11 @@ class SpooledBodyTests(SynchronousTestCase):
         self.threads.run()
         self.assertEqual(self.threads.open, 0)
 
-    def begin(self, body: Body, offset: int = 0, size: int = 1000) -> Deferred[bytes]:
+    def begin(self, body: StoredBody, offset: int = 0, size: int = 1000) -> Deferred[bytes]:
         """Begin to read."""
         return Deferred.fromCoroutine(body.read(offset, size))
 
-    def read(self, body: Body, offset: int = 0, size: int = 1000) -> bytes:
+    def read(self, body: StoredBody, offset: int = 0, size: int = 1000) -> bytes:
         """Read a range."""
         reading = self.begin(body, offset, size)
         self.threads.run()

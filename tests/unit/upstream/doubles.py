@@ -60,8 +60,10 @@ class MemoryBody:
         closed: whether it was closed.
     """
 
+    repeatable = True
+
     def __init__(self, data: bytes, error_at: int | None = None) -> None:
-        self.length = len(data)
+        self.length = self.received = len(data)
         self.taken = 0
         self.closed = False
         self._data = data

@@ -130,9 +130,11 @@ class TokenEndpoint(Resource):
 class HeldBody:
     """A body that is not in memory all at once."""
 
+    repeatable = True
+
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.length = len(data)
+        self.length = self.received = len(data)
 
     async def read(self, offset: int, size: int) -> bytes:
         """A piece of at most a hundred bytes."""
