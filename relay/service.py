@@ -127,6 +127,7 @@ class RelayService(MultiService):
             if given
             else None
         )
+        self._fleet = Fleet(self._reactor, random.random)
         self._limiter = MemoryLimiter(self._reactor.seconds)
         self._registry = CollectorRegistry()
         self._states = ProviderStates()
@@ -136,6 +137,7 @@ class RelayService(MultiService):
                 buckets=lambda: sum(self._limiter.active().values()),
                 generation=lambda: self._configuration.snapshot.generation,
                 reload_failures=lambda: self._configuration.failures,
+                deployments=self._fleet.report,
             ),
             ExchangeLog(self._output, self._redaction, style),
             self._states,
@@ -160,7 +162,6 @@ class RelayService(MultiService):
         return engine, engine.client()
 
     def _build_middle(self) -> None:
-        self._fleet = Fleet(self._reactor, random.random)
         self._configuration.subscribe(self._fleet.forget)
         self._gateway = Gateway(
             configuration=self._configuration,
@@ -201,6 +202,7 @@ class RelayService(MultiService):
             active_requests=self._gateway.active,
             buckets=self._limiter.active(),
             providers=self._states.states(),
+            deployments=self._fleet.report(),
             reload_failures=self._configuration.failures,
             reload_error=self._configuration.last_error,
         )

@@ -113,6 +113,19 @@ class Fleet:
             health.forced = state
         return health is not None
 
+    def report(self) -> dict[str, dict[str, object]]:
+        """Deployment name → breaker state, attempts under way, latency and rest in seconds, of all that were tried."""
+        now = self._clock.seconds()
+        return {
+            name: {
+                "state": health.state(now).value,
+                "busy": health.busy,
+                "latency": round(health.ewma(now), 3),
+                "resting": round(max(0.0, health.until - now), 3),
+            }
+            for name, health in self._healths.items()
+        }
+
     def forget(self, snapshot: Snapshot) -> None:
         """Drop what a new configuration no longer has."""
         kept = {deployment.name for route in snapshot.routes.values() for deployment in route.deployments}

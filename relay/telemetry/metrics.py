@@ -6,7 +6,7 @@ providers send: unknown paths, models, statuses and error codes are ``other``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -29,6 +29,8 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 OTHER = "other"
 OK = "ok"
+_NO_FAILURES = (Outcome.CLIENT_GONE.value, "cancelled")
+_STATES = {"closed": 0, "half_open": 1, "open": 2}
 
 _DURATION_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _TTFT_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -103,6 +105,7 @@ class Metrics:
         buckets: rate limit buckets in use.
         generation: configuration generation in force.
         reload_failures: configurations that were refused since the start.
+        deployments: deployment of a route → its ``state`` (closed, half_open, open) and ``busy`` attempts.
     """
 
     def __init__(
@@ -112,11 +115,13 @@ class Metrics:
         buckets: Callable[[], int],
         generation: Callable[[], int],
         reload_failures: Callable[[], int],
+        deployments: Callable[[], Mapping[str, Mapping[str, object]]] = dict,
     ) -> None:
         self._buckets = buckets
         self._generation = generation
         self._reload_failures = reload_failures
-        self._results = frozenset((OK, *_codes(RelayError)))
+        self._deployments = deployments
+        self._results = frozenset((OK, *_NO_FAILURES, *_codes(RelayError)))
         self._define()
         registry.register(self)
         ProcessCollector(registry=registry)
@@ -211,7 +216,7 @@ class Metrics:
         provider, result = key
         if result not in self._results:
             result = OTHER
-        failed = result != OK and result != Outcome.CLIENT_GONE.value
+        failed = result != OK and result not in _NO_FAILURES
         tally = _Tries(
             attempts=self._attempts.at(provider, result),
             durations=self._upstream_durations.at(provider),
@@ -258,6 +263,19 @@ class Metrics:
         yield CounterMetricFamily(
             "relay_config_reload_failures_total", "Configurations that were refused.", value=self._reload_failures()
         )
+        yield from self._health()
+
+    def _health(self) -> Iterable[Metric]:
+        """The deployments of routes; their names come from the configuration."""
+        state = GaugeMetricFamily(
+            "relay_deployment_state", "Breaker: 0 closed, 1 half open, 2 open.", labels=("deployment",)
+        )
+        busy = GaugeMetricFamily("relay_deployment_busy", "Attempts under way.", labels=("deployment",))
+        for name, told in self._deployments().items():
+            state.add_metric((name,), _STATES[str(told["state"])])
+            busy.add_metric((name,), float(str(told["busy"])))
+        yield state
+        yield busy
 
 
 def _endpoint(path: str) -> str:

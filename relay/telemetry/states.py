@@ -13,7 +13,7 @@ from relay.telemetry.alerts import is_failure
 FAILING_AFTER = 5
 """Failures in a row that make a provider ``failing``."""
 
-_SAYS_NOTHING = frozenset({"client_gone", "draining"})
+_SAYS_NOTHING = frozenset({"client_gone", "draining", "cancelled"})
 
 
 @implementer(IObserver)

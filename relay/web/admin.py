@@ -39,6 +39,7 @@ class HealthResource(Leaf):
                 name: {"dialect": provider.dialect, "state": status.providers.get(name, "unknown")}
                 for name, provider in snapshot.providers.items()
             },
+            "deployments": status.deployments,
             "config": {
                 "generation": snapshot.generation,
                 "failures": status.reload_failures,

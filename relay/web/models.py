@@ -50,16 +50,23 @@ class ModelIndex:
         self._keys = keys
 
     async def owners(self, client: Secret | None) -> Mapping[str, str]:
-        """Model name → name of the provider that serves it; asks all providers at once."""
+        """Model name → name of the provider that serves it, ``relay`` for routes; asks all providers at once."""
         snapshot = self._configuration.snapshot
+        routes = {
+            name: "relay"
+            for route in snapshot.routes.values()
+            if not route.hidden and not route.pattern
+            for name in (route.name, *route.aliases)
+        }
         providers = tuple(snapshot.providers.values())
         fetched = await gatherResults([self._fetch(snapshot, provider, client) for provider in providers])
-        return listing.merge(
+        owners = listing.merge(
             {
                 provider.name: tuple(dict.fromkeys((*provider.model_mapping, *provider.models.listed, *upstream)))
                 for provider, upstream in zip(providers, fetched, strict=True)
             }
         )
+        return {**routes, **{model: owner for model, owner in owners.items() if model not in routes}}
 
     def _fetch(self, snapshot: Snapshot, provider: Provider, client: Secret | None) -> Deferred[Sequence[str]]:
         """What the provider lists itself; without a key for it, what is known of that already."""

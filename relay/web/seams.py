@@ -49,6 +49,7 @@ class Status:
         active_requests: exchanges running now.
         buckets: rate limit buckets in use, by endpoint.
         providers: provider name → its state in a word (``ok``); names left out are ``unknown``.
+        deployments: deployment name → what is known of its health, of those that have routes.
         reload_failures: readings of the configuration that were refused.
         reload_error: why the last reading was refused, "" when it was good.
         degraded: what does not work although requests are served, one phrase each.
@@ -59,6 +60,7 @@ class Status:
     active_requests: int = 0
     buckets: Mapping[str, int] = attrs.field(factory=dict)
     providers: Mapping[str, str] = attrs.field(factory=dict)
+    deployments: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     reload_failures: int = 0
     reload_error: str = ""
     degraded: tuple[str, ...] = ()

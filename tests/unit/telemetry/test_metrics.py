@@ -29,6 +29,8 @@ PUBLISHED = {
     "relay_upstream_attempts_total": {"provider", "result"},
     "relay_rate_limited_total": {"endpoint"},
     "relay_dropped_fields_total": {"front", "back"},
+    "relay_deployment_state": {"deployment"},
+    "relay_deployment_busy": {"deployment"},
     "relay_rate_limiter_buckets": set(),
     "relay_config_generation": set(),
     "relay_config_reload_failures_total": set(),
@@ -42,7 +44,14 @@ class MetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Metrics whose callbacks give fixed numbers."""
         self.registry = CollectorRegistry()
-        self.metrics = Metrics(self.registry, buckets=lambda: 7, generation=lambda: 3, reload_failures=lambda: 2)
+        health = {"a/x": {"state": "open", "busy": 2}}
+        self.metrics = Metrics(
+            self.registry,
+            buckets=lambda: 7,
+            generation=lambda: 3,
+            reload_failures=lambda: 2,
+            deployments=lambda: health,
+        )
 
     def value(self, name: str, **labels: str) -> float | None:
         """One sample."""
@@ -57,6 +66,13 @@ class MetricsTests(SynchronousTestCase):
         """The page has the published metrics, and of relay's no others, before anything has happened."""
         names = re.findall(r"^# TYPE (relay_\w+) ", exposition(self.registry).decode(), re.MULTILINE)
         self.assertEqual(sorted(names), sorted(PUBLISHED))
+
+    def test_deployments(self) -> None:
+        """A route's deployments show their breakers and what they are busy with; losing a race is no failure."""
+        self.assertEqual(self.value("relay_deployment_state", deployment="a/x"), 2)
+        self.assertEqual(self.value("relay_deployment_busy", deployment="a/x"), 2)
+        self.metrics.attempt_ended(failed("cancelled"))
+        self.assertNotIn("relay_upstream_errors_total{", exposition(self.registry).decode())
 
     def test_dropped(self) -> None:
         """Each field that a translation could not carry counts, under both dialects' names and no client's word."""

@@ -47,6 +47,7 @@ class AdminTests(WebCase):
                     "one": {"dialect": "openai", "state": "ok"},
                     "two": {"dialect": "anthropic", "state": "unknown"},
                 },
+                "deployments": {},
                 "config": {"generation": 3, "failures": 1, "lastError": "x.json: broken"},
             },
         )

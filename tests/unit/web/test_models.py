@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from relay.config import Deployment, Route
 from relay.interfaces import IModelCatalog
 from relay.outcome import Outcome
 from relay.provider import AuthScheme, ModelSource, Provider
@@ -201,3 +202,21 @@ class WaitingTests(WebCase):
         self.catalog.asked["q"].callback(["b"])
         self.assertEqual(self.connection.data, b"")
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class RouteTests(WebCase):
+    """Models that are routes."""
+
+    def test_listed(self) -> None:
+        """Routes and their aliases are models; patterns and hidden ones are not."""
+        provider = open_provider("one", "a")
+        deployment = (Deployment("one/a", provider, "a"),)
+        routes = {
+            "smart": Route("smart", deployment, aliases=("clever",)),
+            "clever": Route("smart", deployment, aliases=("clever",)),
+            "gpt-*": Route("gpt-*", deployment),
+            "secret": Route("secret", deployment, hidden=True),
+        }
+        server = self.make(make_snapshot(provider, routes=routes))
+        owners = {m["id"]: m["owned_by"] for m in server.request("GET", "/v1/models", None).json["data"]}
+        self.assertEqual(owners, {"smart": "relay", "clever": "relay", "a": "one"})
