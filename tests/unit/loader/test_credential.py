@@ -38,6 +38,53 @@ class ProviderKeyTests(FolderTestCase):
         self.assertEqual(auth.source, f"file {self.folder / 'keys' / 'k.txt'}")
         self.assertIn(str(self.folder / "keys" / "k.txt"), snapshot.files)
 
+    def test_several(self) -> None:
+        """Several keys come in their order, from variables and files; each knows its source."""
+        self.write("k.txt", "content-of-k\n")
+        auth = {"scheme": "x-api-key", "keys": [{"env": "K"}, {"file": "k.txt"}, {"env": "L"}]}
+        provider = self.provider({"K": _KEY, "L": " key-of-l "}, auth=auth)
+        self.assertEqual(
+            [(key.secret.reveal(), key.source) for key in provider.credentials],
+            [
+                (_KEY, "environment variable K"),
+                ("content-of-k", f"file {self.folder / 'k.txt'}"),
+                ("key-of-l", "environment variable L"),
+            ],
+        )
+        self.assertIs(provider.auth.scheme, AuthScheme.X_API_KEY)
+        self.assertIs(provider.auth.credential, provider.credentials[0].secret)
+
+    def test_severalNotSet(self) -> None:
+        """Keys that are not set are left out and told of; where none is set, that is as with one."""
+        auth = {"keys": [{"env": "K"}, {"env": "L"}, {"env": "M"}]}
+        self.write("p.json", {"baseUrl": "x", "auth": auth})
+        snapshot = self.load("p", environ={"L": _KEY})
+        self.assertEqual([key.source for key in snapshot.first.credentials], ["environment variable L"])
+        self.assertEqual(snapshot.first.auth.source, "environment variable L")
+        self.assertEqual(
+            [warning.partition(": ")[2] for warning in snapshot.warnings],
+            [f"$.auth.keys: environment variable {name} is not set; the other keys serve" for name in "KM"],
+        )
+        snapshot = self.load("p")
+        self.assertEqual((snapshot.first.credentials, snapshot.warnings), ((), ()))
+        self.assertEqual(snapshot.first.auth.source, "environment variable K")
+
+    def test_severalReplaceOne(self) -> None:
+        """An entry's keys replace the one of its file, and one replaces several."""
+        self.write("p.json", {"baseUrl": "x", "auth": {"scheme": "api-key", "env": "K"}})
+        self.write("q.json", {"baseUrl": "x", "auth": {"keys": [{"env": "K"}, {"env": "L"}]}})
+        entries = [{"file": "p", "auth": {"keys": [{"env": "L"}, {"env": "K"}]}}, {"file": "q", "auth": {"env": "L"}}]
+        providers = self.load(config={"providers": entries}, environ={"K": _KEY, "L": "key-of-l"}).providers
+        self.assertEqual([key.secret.reveal() for key in providers["p"].credentials], ["key-of-l", _KEY])
+        self.assertEqual([key.secret.reveal() for key in providers["q"].credentials], ["key-of-l"])
+        self.assertIs(providers["p"].auth.scheme, AuthScheme.API_KEY)
+
+    def test_severalAreSecrets(self) -> None:
+        """The redactor gets every one of them."""
+        self.write("p.json", {"baseUrl": "x", "auth": {"keys": [{"env": "K"}, {"env": "L"}]}})
+        secrets = self.load("p", environ={"K": _KEY, "L": "key-of-l"}).secrets()
+        self.assertEqual([secret.reveal() for secret in secrets], [_KEY, "key-of-l"])
+
     def test_badFiles(self) -> None:
         """An empty key file, and one that holds no key, are errors that do not show it."""
         self.write("p.json", {"baseUrl": "x", "auth": {"file": "k.txt"}})

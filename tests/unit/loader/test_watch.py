@@ -95,6 +95,20 @@ class ConfigurationTests(FolderTestCase):
         (reloaded,) = self.logged("configuration reloaded")
         self.assertEqual((reloaded["generation"], reloaded["providers"]), (2, ["p"]))
 
+    def test_routes(self) -> None:
+        """Routes are read again with the rest; a route that is wrong changes nothing."""
+        one = '"r": {"deployments": [{"provider": "p", "weight": 2}]}'
+        self.replace(self.config_path, f'{{"routes": {{{one}}}}}')
+        self.clock.advance(2.0)
+        route = self.configuration.snapshot.route_for("r")
+        assert route is not None
+        self.assertEqual((route.deployments[0].weight, self.state()[1:]), (2, (2, 0, False)))
+        self.replace(self.config_path, f'{{"routes": {{{one}, "s": {{"deployments": [{{"provider": "q"}}]}}}}}}')
+        self.clock.advance(2.0)
+        self.assertEqual(self.state()[1:], (2, 1, True))
+        self.assertIn("$.routes.s.deployments[0].provider: expected one of", self.configuration.last_error)
+        self.assertIs(self.configuration.snapshot.route_for("r"), route)
+
     def test_vanishedFile(self) -> None:
         """A file that goes away changes nothing; when it is back, it counts again."""
         self.provider_path.unlink()

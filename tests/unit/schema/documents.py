@@ -1,4 +1,4 @@
-"""A provider file that says everything, and ways to spoil it."""
+"""A provider file that says everything, routes that do, and ways to spoil them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,49 @@ RICH: dict[str, Any] = {
     "timeouts": {"total": 9},
     "prices": {"m": {"input": 1}},
     "quirks": ["no-stream-usage"],
+}
+
+_DEPLOYMENT: dict[str, Any] = {"provider": "echo", "model": "a"}
+
+ROUTED: dict[str, Any] = {
+    "providers": ["echo", {"name": "two", "file": "echo", "concurrency": 3}],
+    "defaultRoute": "main",
+    "routes": {
+        "main": {
+            "deployments": [
+                {
+                    **_DEPLOYMENT,
+                    "name": "first",
+                    "weight": 3,
+                    "priority": 1,
+                    "concurrency": 4,
+                    "rateLimit": {"requestsPerMinute": 5, "burst": 2},
+                    "timeouts": {"connect": 1.5},
+                    "drained": False,
+                },
+                {"provider": "two"},
+            ],
+            "strategy": "latency",
+            "aliases": ["best"],
+            "hidden": True,
+            "fallbacks": ["small"],
+            "contextFallbacks": ["long"],
+            "policyFallbacks": ["small", "long"],
+            "retry": {"attempts": 3, "backoff": 0.25, "ceiling": 4},
+            "breaker": {"failures": 3, "ratio": 0.25, "window": 9, "least": 5, "cooldown": 5, "slowStart": 0},
+            "hedge": {"after": 1.5, "share": 0.5},
+            "mirror": {"provider": "two", "model": "b", "share": 0.5},
+            "disconnect": {"mode": "drain", "seconds": 5, "tokens": 100},
+            "concurrency": 9,
+            "queue": {"size": 5, "wait": 2},
+            "sticky": {"by": "header", "header": "x-session"},
+            "deadline": 60,
+            "timeouts": {"total": 50},
+        },
+        "small": {"deployments": [{**_DEPLOYMENT, "model": "s"}], "disconnect": {"mode": "finish"}},
+        "long": {"deployments": [{**_DEPLOYMENT, "model": "l"}], "sticky": {"by": "prompt"}},
+        "gpt-*": {"deployments": [{"provider": "two"}], "fallbacks": ["main"]},
+    },
 }
 
 ANYTHING = st.recursive(
