@@ -7,7 +7,7 @@ everything that decides is a pure function in `policy` or `dialects`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +19,7 @@ from relay.config import Route
 from relay.errors import ClientGone, InternalError, RelayError, RequestError, UpstreamError
 from relay.exchange import ClientRequest, ExchangeRecord, ExchangeStarted, KeyInfo
 from relay.interfaces import (
+    IArrivingBody,
     IConfiguration,
     IKeyStore,
     ILimiter,
@@ -108,6 +109,9 @@ class Gateway:
         serving = Serving(self, running, sink)
         self._running[running] = serving
         sink.on_gone(serving.left)
+        body = request.body
+        if not isinstance(body, bytes) and IArrivingBody.providedBy(body):
+            cast("IArrivingBody", body).watch(serving.broken_off)
         serving.start()
         return serving.done
 
@@ -207,10 +211,10 @@ class Gateway:
             result = error if isinstance(error, UpstreamError) else "internal_error"
             if isinstance(error, CancelledError):
                 result = "client_gone" if sink.gone else "cancelled"
-                if running.interruption is not None:
-                    result = "draining"
-            elif isinstance(error, RequestError):
-                result = "client_gone"  # its upload broke off on the way
+                why = running.interruption
+                if why is not None:
+                    result = why if isinstance(why, UpstreamError) else why.code
+                    result = "client_gone" if isinstance(why, RequestError) else result  # its upload broke off
         self._tell(self._attempted, running.attempt_ended(result, attempt.deployment, attempt.began))
 
     def explained(self, running: RunningExchange, parsed: Read, where: Way | Route, sink: ISink) -> bool:

@@ -57,7 +57,10 @@ class IArrivingBody(IPushProducer):
     repeatable: bool = Attribute("Whether `start` was not called yet, and can be.")
 
     def watch(failed: Callable[[RelayError], None]) -> None:
-        """Call ``failed`` once when the rest will not come, at once if that is known; not behind the last byte."""
+        """Call ``failed`` once when the rest will not come; never once the last byte is handed on, or nobody takes it.
+
+        Who watches has to see to it that what was sent does not look complete.
+        """
 
     def start(consumer: IConsumer) -> Deferred[None]:
         """Write it to a consumer, which paces this producer.

@@ -10,6 +10,7 @@ from relay.config import Deployment, Snapshot
 from relay.delivery import Delivery
 from relay.errors import RelayError, UpstreamError
 from relay.exchange import ANONYMOUS, AttemptRecord, ClientRequest, ExchangeRecord, KeyInfo, Usage
+from relay.interfaces import IArrivingBody
 from relay.outcome import Outcome
 
 _LONGEST_MODEL = 256
@@ -85,6 +86,18 @@ class RunningExchange:
         self.dropped: tuple[str, ...] = ()
         self.interruption: RelayError | None = None
         self._upstream_duration = 0.0
+
+    @property
+    def arriving(self) -> bool:
+        """Whether the request is an upload that is handed on as it comes, to one deployment."""
+        body = self.request.body
+        return not isinstance(body, bytes) and IArrivingBody.providedBy(body)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the request can be sent from its beginning, maybe again."""
+        body = self.request.body
+        return isinstance(body, bytes) or body.repeatable
 
     def twin(self, request: ClientRequest) -> RunningExchange:
         """Another exchange for a copy of the request, of which nothing is recorded."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from relay.answering import answer_alone
 from relay.attempt import Attempt
 from relay.config import Route
-from relay.errors import Draining, RelayError
+from relay.errors import Draining, RelayError, UpstreamTimeout
 from relay.exchange import ClientRequest, KeyInfo
 from relay.interfaces import ISink
+from relay.outcome import Stage
 from relay.planning import Estimate, Read, Way
+from relay.policy import deadline
 from relay.routes.course import Course
 from relay.routes.helm import Helm
 from relay.running import RunningExchange
@@ -57,7 +60,7 @@ class Serving:
         done: fires when the answer has ended; fails with the error to render.
     """
 
-    __slots__ = ("_gateway", "_over", "_running", "_sink", "_waiting", "done")
+    __slots__ = ("_gateway", "_over", "_running", "_sink", "_timer", "_waiting", "done")
 
     def __init__(self, gateway: Gateway, running: RunningExchange, sink: ISink) -> None:
         self._gateway = gateway
@@ -65,6 +68,7 @@ class Serving:
         self._sink = sink
         self._waiting: Attempt | Course | Deferred[KeyInfo] | None = None
         self._over = False
+        self._timer: IDelayedCall | None = None
         self.done: Deferred[None] = Deferred(self._cancelled)
 
     def start(self) -> None:
@@ -97,6 +101,11 @@ class Serving:
         else:
             self._end(Failure(CancelledError()))
 
+    def broken_off(self, error: RelayError) -> None:
+        """The rest of the request will not come: nothing of it may look complete to a provider."""
+        self._running.interruption = error
+        self.cancel()
+
     def _cancelled(self, _done: Deferred[None]) -> None:
         """The caller is no longer interested."""
         self.cancel()
@@ -106,13 +115,27 @@ class Serving:
         running.key = key
         parsed = gateway.planner.read(running)
         where = gateway.planner.where(running.snapshot, running.request.endpoint, parsed.model)
-        if gateway.explained(running, parsed, where, self._sink):
+        special = isinstance(where, Route) or where.is_special(running.request.headers)
+        if special and gateway.explained(running, parsed, where, self._sink):
             self._end(None)
         elif isinstance(where, Way):
+            if special:
+                self._set_deadline(deadline.whole(running.request.headers))
             self._try(parsed, where)
         else:
             self._waiting = course = Course(gateway, running, parsed, where, self._sink, self._end)
             course.start()
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        """Bound the whole exchange, where the client asks for it."""
+        if seconds is not None:
+            self._timer = self._gateway.clock.callLater(seconds, self._expire, seconds)
+
+    def _expire(self, seconds: float) -> None:
+        self._timer = None
+        why = f"No whole answer within the deadline of {seconds:g} s."
+        self._running.interruption = UpstreamTimeout(why, deadline="total", stage=Stage.STREAM)
+        self.cancel()
 
     def _try(self, parsed: Read, way: Way) -> None:
         """One deployment, one attempt."""
@@ -135,6 +158,8 @@ class Serving:
             return
         self._over = True
         self._waiting = None
+        if self._timer is not None:
+            self._timer.cancel()
         error = self._gateway.settle(self._running, self._sink, reason)
         if error is None:
             self.done.callback(None)

@@ -268,7 +268,7 @@ class Course:
             policy=route.retry,
             tried=self._tried,
             left=len(self._candidates),
-            committed=self._committed(),
+            committed=self._committed() or not self._running.repeatable,
             remaining=None if self._until is None else self._until - now,
             allowed=helm.fleet.budget.may(helm.active),
             keys_left=len(self._keys.get(provider.name, ())) < len(provider.credentials),
@@ -353,7 +353,7 @@ class Course:
 
     def _send_rival(self) -> None:
         self._hedge = None
-        if self._over or self._winner is not None:
+        if self._over or self._winner is not None or self._running.arriving:
             return
         while self._candidates:
             try:

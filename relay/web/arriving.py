@@ -57,7 +57,6 @@ class Arrival:
         self._waiting = bytearray(begun)
         self.paused = False
         self._complete = False
-        self._error: RelayError | None = None
         self._failed: Callable[[RelayError], None] | None = None
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] | None = None
@@ -88,7 +87,6 @@ class Arrival:
         """The rest will not come; whoever takes it is told why."""
         if self._state is not _State.OVER:
             failed = self._failed
-            self._error = error
             self.abandon()
             if failed is not None:
                 failed(error)
@@ -103,10 +101,8 @@ class Arrival:
     # ── the taker's side ──────────────────────────────────────────────────────────────
 
     def watch(self, failed: Callable[[RelayError], None]) -> None:
-        """Call ``failed`` when `fail` is, at once if it was; never after the last byte was handed on."""
-        if self._error is not None:
-            failed(self._error)
-        elif self._state is not _State.OVER:
+        """Call ``failed`` when `fail` is, as long as it is not over."""
+        if self._state is not _State.OVER:
             self._failed = failed
 
     def start(self, consumer: IConsumer, edits: tuple[Edit, ...]) -> Deferred[None]:

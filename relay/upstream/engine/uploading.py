@@ -10,7 +10,6 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
-from relay.errors import RelayError
 from relay.exchange import Body, UpstreamRequest
 from relay.interfaces import IArrivingBody
 from relay.upstream.engine.connection import Connection
@@ -42,9 +41,6 @@ class UploadResponse(EngineResponse):
         total = self._timeouts.stream_total if self._streamed else self._timeouts.total
         if total is not None:
             self._end = now + total
-        _arriving(request.body).watch(self._body_failed)
-        if self._sent is None:
-            return sent
         connection = pool.take() if pool.full else None
         if connection is None:
             self._seek(pool, fresh=False)
@@ -71,11 +67,6 @@ class UploadResponse(EngineResponse):
         if self._streamed and not self.status and connection is not None:
             due = self._wheel.seconds() + self._timeouts.first_byte
             connection.watch.set(min(due, self._end), self._expired)
-
-    def _body_failed(self, error: RelayError) -> None:
-        """The rest of the request will not come; what there is of it must not look complete."""
-        self._give_up()
-        self._fail(error)
 
 
 @implementer(IBodyProducer)
