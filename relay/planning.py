@@ -30,6 +30,9 @@ _CHAT = ("/v1/chat/completions", "/v1/completions")
 _REMEMBERED = 4096
 """Model names whose way is remembered; junk names from clients make no difference beyond that."""
 
+_OWN = b"x-relay-"
+"""Beginning of request header fields that are meant for relay."""
+
 _HEADS = 32
 """Clients' heads that are remembered for a way."""
 
@@ -130,17 +133,26 @@ class Way:
         self.key = 0
         self.requests: dict[tuple[int, bool], tuple[Headers, UpstreamRequest]] = {}
 
+    def is_special(self, fields: Headers) -> bool:
+        """Whether a client asks relay for something in its header fields; remembered for heads that come again."""
+        known = self.requests.get((id(fields), False)) or self.requests.get((id(fields), True))
+        if known is not None and known[0] is fields:
+            return False
+        return any(name.startswith(_OWN) for name, _ in fields)
+
     def upstream(
         self, template: Template, request: ClientRequest, body: bytes | Body, *, stream: bool
     ) -> UpstreamRequest:
         """Put together the request for one attempt."""
+        fields = request.headers
         if self.template is None or request.query or not isinstance(body, bytes) or forward.is_form(request):
             return forward.fill(template, request, body, stream=stream)
-        fields = request.headers
         known = self.requests.get((id(fields), stream))
         if known is not None and known[0] is fields:
             return msgspec.structs.replace(known[1], body=body)
         made = forward.fill(template, request, b"", stream=stream)
+        if any(name.startswith(_OWN) for name, _ in fields):
+            return msgspec.structs.replace(made, body=body)
         if len(self.requests) >= _HEADS:
             self.requests.clear()
         self.requests[id(fields), stream] = fields, made
@@ -208,6 +220,15 @@ class Planner:
             found = Way(deployment, endpoint, label, keys_required=self._keys.required())
             self._keep(key, found)
         return found
+
+    def admit(self, running: RunningExchange, deployment: Deployment) -> None:
+        """Count a request against a deployment's own rate.
+
+        Raises:
+            RateLimited: it has none left now.
+        """
+        if deployment.rate_limit is not None:
+            self._limiter.check(running.request.endpoint.path, f"deployment/{deployment.name}", deployment.rate_limit)
 
     def plan(self, running: RunningExchange, parsed: Read, way: Way, key: int = 0) -> Plan | Estimate:
         """Decide everything about one attempt.
@@ -305,7 +326,7 @@ class Planner:
             return way.template
         credential = upstream_credential(
             way.deployment.provider,
-            first=way.deployment.first and running.attempts == 0,
+            first=way.deployment.first and running.first == way.deployment.provider.name,
             keys_required=self._keys.required(),
             client=running.request.credential,
             default=running.snapshot.default_key,

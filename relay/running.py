@@ -41,6 +41,7 @@ class RunningExchange:
         "dropped",
         "error",
         "finish",
+        "first",
         "interruption",
         "key",
         "model",
@@ -70,6 +71,7 @@ class RunningExchange:
         self.key: KeyInfo = ANONYMOUS
         self.deployment: Deployment | None = None
         self.back = ""
+        self.first = ""  # name of the provider that was chosen first
         self.model = ""
         self.model_label = "other"
         self.stream = False
@@ -108,6 +110,7 @@ class RunningExchange:
     def chose(self, deployment: Deployment, back: str, model: str, label: str) -> None:
         """A deployment, and the dialect spoken there, have been chosen for the model that the client asked for."""
         self.deployment = deployment
+        self.first = self.first or deployment.provider.name
         self.back = back
         self.model = model[:_LONGEST_MODEL]
         self.model_label = label

@@ -18,6 +18,7 @@ from relay.outcome import Stage
 from relay.planning import Estimate, Read, Way
 from relay.policy import deadline
 from relay.routes.course import Course
+from relay.routes.gates import Gate
 from relay.routes.helm import Helm
 from relay.running import RunningExchange
 
@@ -60,7 +61,7 @@ class Serving:
         done: fires when the answer has ended; fails with the error to render.
     """
 
-    __slots__ = ("_gateway", "_over", "_running", "_sink", "_timer", "_waiting", "done")
+    __slots__ = ("_gates", "_gateway", "_over", "_running", "_sink", "_timer", "_waiting", "done")
 
     def __init__(self, gateway: Gateway, running: RunningExchange, sink: ISink) -> None:
         self._gateway = gateway
@@ -69,6 +70,7 @@ class Serving:
         self._waiting: Attempt | Course | Deferred[KeyInfo] | None = None
         self._over = False
         self._timer: IDelayedCall | None = None
+        self._gates: tuple[Gate, ...] = ()
         self.done: Deferred[None] = Deferred(self._cancelled)
 
     def start(self) -> None:
@@ -139,6 +141,8 @@ class Serving:
 
     def _try(self, parsed: Read, way: Way) -> None:
         """One deployment, one attempt."""
+        if way.deployment.provider.concurrency:
+            self._go_in(way)
         planned = self._gateway.planner.plan(self._running, parsed, way)
         if isinstance(planned, Estimate):
             answer_alone(self._running, planned, self._sink)
@@ -146,6 +150,16 @@ class Serving:
             return
         self._waiting = attempt = self._gateway.attempt(self._running, planned, self._sink, self._attempted)
         attempt.start()
+
+    def _go_in(self, way: Way) -> None:
+        """Take one of the provider's places.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        for gate in self._gateway.fleet.gates(way.deployment):
+            if gate.enter("") is None:
+                self._gates = (*self._gates, gate)
 
     def _attempted(self, reason: Failure | None) -> None:
         attempt = self._waiting
@@ -160,6 +174,8 @@ class Serving:
         self._waiting = None
         if self._timer is not None:
             self._timer.cancel()
+        for gate in self._gates:
+            gate.leave()
         error = self._gateway.settle(self._running, self._sink, reason)
         if error is None:
             self.done.callback(None)

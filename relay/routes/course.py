@@ -167,11 +167,10 @@ class Course:
         helm, route, running = self._helm, self._route, self._running
         now = helm.clock.seconds()
         health = helm.fleet.health(deployment, route.breaker)
-        gate = helm.fleet.gate(deployment.name, deployment.concurrency)
-        if gate is not None and not gate.open:
-            self._error = self._error or Failure(
-                Overloaded(f"{deployment.name} is at its limit of parallel requests.", retry_after=1.0)
-            )
+        gates = helm.fleet.gates(deployment)
+        if not all(gate.open for gate in gates):
+            full = Overloaded(f"{deployment.name} is at its limit of parallel requests.", retry_after=1.0)
+            self._error = self._error or Failure(full)
             return False
         if not health.available(now) and self._candidates:
             return False
@@ -182,14 +181,15 @@ class Course:
             answer_alone(running, planned, self._sink)
             self._end(None)
             return True
+        helm.planner.admit(running, deployment)
         if not health.claim(now):
             return False
-        if gate is not None:
+        for gate in gates:
             gate.enter("")
         retried = self._tried > 0
         if retried:
             helm.fleet.budget.took()
-        flight = Flight(deployment, health, gate, key, retried=retried)
+        flight = Flight(deployment, health, gates, key, retried=retried)
         self._tried += 1
         self._flights.append(flight)
         flight.spell = health.began(now)

@@ -82,6 +82,15 @@ class Fleet:
             gate = self._gates[name] = Gate(name, limit, queue, self._clock)
         return gate
 
+    def gates(self, deployment: Deployment) -> tuple[Gate, ...]:
+        """The doors before a deployment: its own, and its provider's."""
+        provider = deployment.provider
+        found = (
+            self.gate(deployment.name, deployment.concurrency),
+            self.gate(f"provider {provider.name}", provider.concurrency),
+        )
+        return tuple(gate for gate in found if gate is not None)
+
     def key(self, provider: str) -> int:
         """Number of the provider's key that worked last."""
         return self._keys.get(provider, 0)
@@ -131,6 +140,6 @@ class Fleet:
         kept = {deployment.name for route in snapshot.routes.values() for deployment in route.deployments}
         for name in [name for name in self._healths if name not in kept]:
             del self._healths[name], self._policies[name]
-        names = kept | set(snapshot.routes)
+        names = kept | set(snapshot.routes) | {f"provider {name}" for name in snapshot.providers}
         for name in [name for name, gate in self._gates.items() if name not in names and not gate.inside]:
             del self._gates[name]

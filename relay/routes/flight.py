@@ -29,12 +29,14 @@ def _result(error: BaseException | None) -> Result:
 class Flight:
     """One attempt of a course."""
 
-    __slots__ = ("attempt", "deployment", "gate", "health", "key", "retried", "spell", "told")
+    __slots__ = ("attempt", "deployment", "gates", "health", "key", "retried", "spell", "told")
 
-    def __init__(self, deployment: Deployment, health: Health, gate: Gate | None, key: int, *, retried: bool) -> None:
+    def __init__(
+        self, deployment: Deployment, health: Health, gates: tuple[Gate, ...], key: int, *, retried: bool
+    ) -> None:
         self.deployment = deployment
         self.health = health
-        self.gate = gate
+        self.gates = gates
         self.key = key
         self.retried = retried
         self.spell = 0
@@ -62,8 +64,8 @@ class Flight:
 
     def _over(self, helm: Helm, running: RunningExchange, sink: ISink, reason: Failure | None, result: Result) -> None:
         """Give back what it held, tell the observers, and remember how it went."""
-        if self.gate is not None:
-            self.gate.leave()
+        for gate in self.gates:
+            gate.leave()
         if self.retried:
             helm.fleet.budget.gave_back()
         latency = None

@@ -28,8 +28,9 @@ from relay.errors import (
 )
 from relay.exchange import UpstreamRequest
 from relay.outcome import Outcome, Stage
-from relay.provider import AuthScheme, Provider, ProviderKey
+from relay.provider import AuthScheme, Provider, ProviderKey, RateLimit
 from relay.secret import Secret
+from relay.store.memory import MemoryLimiter
 from tests.unit.doubles import MemorySink, ScriptedResponse
 from tests.unit.test_gateway import ANSWER, DONE, EVENTS, FAULT, FINISH, JSON, ROLE, WORD, GatewayCase
 from tests.unit.values import make_provider, make_request, make_snapshot
@@ -286,6 +287,15 @@ class DeadlineTests(RouteCase):
         self.clock.advance(2.01)
         self.failureResultOf(done, UpstreamTimeout)
 
+    def test_withoutARoute(self) -> None:
+        """A model with one deployment has the client's deadline, too."""
+        self.build(make_snapshot(open_provider("a")))
+        for _ in range(2):
+            done = self.call(make_request(headers=((b"x-relay-timeout", b"2"),)))
+            self.clock.advance(2.01)
+            error = self.failureResultOf(done, UpstreamTimeout).value
+            self.assertEqual((error.http_status, self.clock.getDelayedCalls()), (504, []))
+
     def test_behindContent(self) -> None:
         """A stream that is running gets an error event."""
         self.route(deadline=5.0)
@@ -355,6 +365,33 @@ class GateTests(RouteCase):
             self.deployment(self.providers[1], priority=1),
         )
         self.route(deployments=(first, second))
+        self.call()
+        self.call()
+        self.assertEqual(self.asked, ["a", "b"])
+
+    def test_perProvider(self) -> None:
+        """A provider's places are shared by its deployments and by models without a route."""
+        self.providers = (open_provider("a", concurrency=1), open_provider("b"))
+        self.route()
+        self.call()
+        done = self.call(make_request(body=b'{"model":"a/other","messages":[{"role":"user","content":"hi"}]}'))
+        self.failureResultOf(done, Overloaded)
+        self.call()
+        self.assertEqual(self.asked, ["a", "b"])
+
+    def test_placesWithoutARoute(self) -> None:
+        """They are given back."""
+        self.build(make_snapshot(open_provider("a", concurrency=1)))
+        for _ in range(3):
+            done = self.call()
+            self.upstream.answer(200, JSON, ANSWER)
+            self.successResultOf(done)
+
+    def test_rateOfADeployment(self) -> None:
+        """A deployment whose own rate is used up is passed over."""
+        first = self.deployment(self.providers[0], rate_limit=RateLimit(60, 1))
+        self.route(deployments=(first, self.deployment(self.providers[1], priority=1)))
+        self.gateway.planner._limiter = MemoryLimiter(self.clock.seconds)
         self.call()
         self.call()
         self.assertEqual(self.asked, ["a", "b"])
