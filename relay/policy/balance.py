@@ -33,7 +33,7 @@ Price = Callable[[Deployment], int]
 _SLOTS = 4096
 """Sticky keys fall into as many groups; each has its own order of the deployments."""
 
-_TAILS = 64
+_TAILS = 256
 """As many of these orders serve for the others, when the first was chosen otherwise."""
 
 _REDUCED = 16

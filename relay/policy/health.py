@@ -74,7 +74,7 @@ class Health:
     """What is known of one deployment; kept over reloads.
 
     Attributes:
-        policy: when it opens and for how long; may be replaced.
+        policy: when it opens and for how long.
         busy: attempts under way.
         until: monotonic seconds from which it may be used again; in the past when nothing holds it back.
         steady: closed with nothing else to look at: no rest, no slow start, not forced open. May be False for
@@ -132,6 +132,12 @@ class Health:
         self._window.clear()
         self._probing = False
         self.steady = state == "closed"
+
+    def adopt(self, policy: BreakerPolicy) -> None:
+        """Follow another policy from now on, after a reload; the state stays, the window begins anew if it changes."""
+        if policy.window != self.policy.window:
+            self._window = _Window()
+        self.policy = policy
 
     def began(self, now: float) -> int:
         """Count an attempt as under way.
@@ -237,6 +243,7 @@ class Health:
             return False
         if now < self.until and now - self._asked < _LAST_RESORT:
             return False
+        self._spell += 1  # a probe before it that was given up says nothing any more
         self._probing = True
         self._asked = now
         return True
