@@ -36,13 +36,13 @@ class MemoryTests(SynchronousTestCase):
     def test_glibc(self) -> None:
         """Glibc is told both bounds."""
         library = _Library()
-        self.patch(memory.ctypes, "CDLL", lambda _: library)
+        self.patch(ctypes, "CDLL", lambda _: library)
         self.assertTrue(keep_freed_memory())
         self.assertEqual(library.asked, [(-1, memory.TRIM), (-3, memory.MAPPED)])
 
     def test_refused(self) -> None:
         """A refusal is told."""
-        self.patch(memory.ctypes, "CDLL", lambda _: _Library(agrees=0))
+        self.patch(ctypes, "CDLL", lambda _: _Library(agrees=0))
         self.assertFalse(keep_freed_memory())
 
     def test_otherLibrary(self) -> None:
@@ -52,7 +52,7 @@ class MemoryTests(SynchronousTestCase):
             raise OSError("no such library")
 
         for given in (lambda _: object(), none):
-            self.patch(memory.ctypes, "CDLL", given)
+            self.patch(ctypes, "CDLL", given)
             self.assertFalse(keep_freed_memory())
 
     def test_here(self) -> None:
