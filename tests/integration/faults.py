@@ -150,6 +150,14 @@ class Peer(Protocol):
         """Break the connection off (RST)."""
         self.wire.abortConnection()
 
+    def silence(self) -> None:
+        """Do nothing more: neither what was put off, nor reading; the connection stays."""
+        for call in self._calls:
+            if call.active():
+                call.cancel()
+        self.wire.unregisterProducer()
+        self.wire.pauseProducing()
+
     def stop_reading(self) -> None:
         """Take no more bytes from the socket."""
         self.wire.pauseProducing()
