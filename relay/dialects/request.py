@@ -28,6 +28,9 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _OPENINGS = (b'{"', b"{}", b"{ ", b"{\n", b"{\r")
 """A body that begins with one of them and is ASCII is in the right encoding: nothing need be decoded to see that."""
 
+_LARGE = 16 * 1024
+"""Bytes of a body from which on it is worth a look whether it can be sent as it came."""
+
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 
@@ -44,6 +47,7 @@ class JSONRequest(msgspec.Struct, frozen=True):
     stream: bool
     wants_usage: bool
     _fields: Mapping[str, msgspec.Raw]
+    _whole: bytes = b""
 
     @property
     def fields(self) -> Mapping[str, msgspec.Raw]:
@@ -60,7 +64,7 @@ class JSONRequest(msgspec.Struct, frozen=True):
         """
         renamed = bool(model) and model != self.model
         if not (renamed or params or ask_usage):
-            return msgspec.json.encode(self._fields)
+            return self._whole or msgspec.json.encode(self._fields)
         fields = dict(self._fields)
         if renamed:
             fields["model"] = msgspec.Raw(msgspec.json.encode(model))
@@ -72,11 +76,11 @@ class JSONRequest(msgspec.Struct, frozen=True):
 
     def changed(self, change: Callable[[Mapping[str, msgspec.Raw]], Mapping[str, msgspec.Raw]]) -> JSONRequest:
         """The same request with other fields: what a provider's deviations make of them."""
-        return msgspec.structs.replace(self, _fields=change(self._fields))
+        return msgspec.structs.replace(self, _fields=change(self._fields), _whole=b"")
 
     def addressed(self, model: str, *, stream: bool) -> JSONRequest:
         """The same request with the model and the kind of answer that its path names."""
-        return JSONRequest(checked_model(model), stream, False, self._fields)
+        return JSONRequest(checked_model(model), stream, False, self._fields, self._whole)
 
 
 def read_request(endpoint: Endpoint, body: bytes) -> JSONRequest:
@@ -97,7 +101,18 @@ def read_request(endpoint: Endpoint, body: bytes) -> JSONRequest:
             shape.check()
         except Unfit as error:
             raise InvalidRequest(f"`{error.param}` {error.problem}.", param=error.param) from error
-    return JSONRequest(_model(endpoint, shape), shape.streams(), shape.wants_usage(), fields)
+    whole = body if len(body) >= _LARGE and _is_encoded(body, fields) else b""
+    return JSONRequest(_model(endpoint, shape), shape.streams(), shape.wants_usage(), fields, whole)
+
+
+def _is_encoded(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether a body is, byte for byte, what encoding its fields would give.
+
+    Each member takes at least its key, its value and four signs, and a key that is written with
+    escapes takes more. So a body that is just as long as the fields need has no member twice, and
+    no blanks either.
+    """
+    return len(body) == 1 + sum([len(name) + 4 + memoryview(value).nbytes for name, value in fields.items()])
 
 
 def _check_encoding(body: bytes) -> None:

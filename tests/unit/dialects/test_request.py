@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -240,6 +241,29 @@ class EncodeTests(SynchronousTestCase):
     def test_modelQuoted(self) -> None:
         """A model name from configuration is written as JSON."""
         self.assertEqual(json.loads(read(chat()).encode('a"b\\'))["model"], 'a"b\\')
+
+    def test_sentAsItCame(self) -> None:
+        """A large body is sent as it is only if its fields, each taken once, give just these bytes."""
+        long = b"x" * 20_000
+        same = b'{"model":"m","messages":[{"role":"user", "content":"%b"}],"caf\xc3\xa9":{},"n":1}' % long
+        plain = same.replace(b"caf\xc3\xa9", b"cafe")
+        others = (
+            same,
+            plain.replace(b'"model":', b'"model": '),
+            plain.replace(b'"model":"m",', b'"model":"z","model":"m",'),
+            plain.replace(b'"model":"m",', b'"mod\\u0065l":"m",'),
+            plain.replace(b',"n":1}', b',"n":1,"n":2}'),
+            plain.replace(b',"n":1}', b',"\\u006e":1,"n":1}'),
+            plain + b"\n",
+        )
+        asked = read(plain)
+        self.assertIs(asked.encode(""), plain)
+        self.assertIs(asked.addressed("other", stream=True).encode("other"), plain)
+        self.assertEqual(asked.encode("z"), plain.replace(b'"m"', b'"z"'))
+        self.assertNotIn(b"cafe", asked.changed(lambda fields: {"model": fields["model"]}).encode(""))
+        for body in others:
+            fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+            self.assertEqual(read(body).encode(""), msgspec.json.encode(fields))
 
     def test_duplicates(self) -> None:
         """Top-level duplicates collapse to the last, also when one of them is escaped."""
