@@ -65,6 +65,13 @@ LOST_OF_CODEX: Mapping[str, set[str]] = {
         "tools[].format",
         "tools[].web_search.external_web_access",
     },
+    "anthropic": {
+        "client_metadata",
+        "prompt_cache_key",
+        "text.verbosity",
+        "tools[4].format",
+        "tools[9].external_web_access",
+    },
     "bedrock": {"client_metadata", "prompt_cache_key", "text.verbosity", "tools[].web_search"},
     "newest": {"client_metadata", "prompt_cache_key", "text.verbosity", "tools[].web_search"},
 }

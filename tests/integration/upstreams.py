@@ -13,6 +13,7 @@ import functools
 import itertools
 import json
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -149,7 +150,9 @@ def check(path: str, fields: Mapping[str, Any], model: str) -> list[str]:
 
 @functools.cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(list[kind], config=ConfigDict(extra="forbid"))  # only around a list does it reach inside
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one type says that it takes more; so it may
+        return TypeAdapter(list[kind], config=ConfigDict(extra="forbid"))  # only around a list does it reach inside
 
 
 def _typed(kind: Any, value: object) -> list[str]:
