@@ -166,10 +166,13 @@ class Attempt:
         return running.times(self._began)[1] if shown is None else shown - self._began
 
     def wins(self) -> None:
-        """It is this attempt's answer that the client gets."""
+        """It is this attempt's answer that the client gets: no other will be made."""
         running, plan = self._running, self._plan
+        if running.delivery is not None and running.delivery is not self._delivery:
+            running.delivery.close()
         running.delivery = self._delivery
         running.won(plan.deployment, plan.back.name)
+        running.committed()
 
     def lose(self) -> None:
         """Another attempt's answer was first: leave no trace, and give up."""
@@ -185,8 +188,11 @@ class Attempt:
     def _end(self, reason: Failure | None = None) -> None:
         self._waiting = self._transcoder = None  # it knows this attempt: no cycle is left to the collector
         response, self._response = self._response, None
-        if reason is not None and response is not None:
-            response.abort()
+        if reason is not None:
+            if response is not None:
+                response.abort()
+            if self._delivery is not None and self._delivery is not self._running.delivery:
+                self._delivery.close()  # a rival's: nobody else knows it
         ended, self._ended = self._ended, _ignore
         ended(reason)
 
@@ -257,18 +263,20 @@ class Attempt:
             if delivery.started:
                 raise self._protocol("The provider answered without streaming.")
             delivery.close()
-            self._delivery = running.delivery = None
-        if self._claim is not None and not self._claim():
-            return
+            if running.delivery is delivery:
+                running.delivery = None
+            self._delivery = None
         head = self._head
         if translation is None:
-            running.usage, running.finish, _ = plan.front.usage(running.request.endpoint, body)
+            usage, finish, _ = plan.front.usage(running.request.endpoint, body)
             fields = head.kept if head.media else (answering.JSON, *head.kept)
         else:
             whole = translation.whole(body, plan.upstream.deployment, self._mask)
-            body, running.usage, running.finish = whole.body, whole.usage, whole.finish
+            body, usage, finish = whole.body, whole.usage, whole.finish
             fields = (answering.JSON, *(field for field in head.kept if field[0] != b"content-type"), *plan.notes)
-        self._show(body, fields)
+        if self._claim is None or self._claim():
+            running.usage, running.finish = usage, finish
+            self._show(body, fields)
 
     def _show(self, body: bytes, fields: Headers) -> None:
         running, sink = self._running, self._sink
@@ -307,6 +315,8 @@ class Attempt:
                 raise self._protocol("The provider answered without an event stream.")
             delivery.no_events()
         self._forget_body()
+        if self._claim is None:
+            self._running.committed()
         status = 200 if self._response is None else self._response.status
         fields = forward.with_limit((*head, *self._facts()), self._plan.limit)
         delivery.attempt(transcoder, status, fields, self._claim)
@@ -314,10 +324,9 @@ class Attempt:
         return delivery
 
     def _forget_body(self) -> None:
-        """A stream may last; what was asked is not needed any more."""
+        """A stream may last; what was sent is not needed any more."""
         self._sent = sent = msgspec.structs.replace(self._sent, body=b"")
         self._plan = msgspec.structs.replace(self._plan, upstream=sent)
-        self._running.committed()
 
     def _streamed(self, _: None) -> None:
         """The stream has ended as it should."""

@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 
 from relay.answering import answer_alone
 from relay.config import Deployment, Route
-from relay.delivery import State
 from relay.errors import (
     ClientGone,
     NoDeployment,
@@ -203,7 +202,7 @@ class Course:
             rival=rival,
         )
         flight.attempt.start()
-        if not rival:
+        if not rival and flight in self._flights:
             self._plan_hedge(flight)
         return True
 
@@ -233,7 +232,7 @@ class Course:
         """Whether the client has seen content."""
         delivery = self._running.delivery
         if delivery is not None:
-            return delivery.state is State.COMMITTED
+            return delivery.committed_at is not None
         return self._sink.started
 
     # ── what became of an attempt ─────────────────────────────────────────────────────
@@ -262,6 +261,7 @@ class Course:
         if error.upstream_status in (401, 402, 403, 429):
             self._keys.setdefault(provider.name, set()).add(flight.key)
         self._error = reason
+        self._stop_hedge()
         now = helm.clock.seconds()
         decision = retry.decide(
             error,
