@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from relay.answering import answer_alone
 from relay.config import Deployment, Route
+from relay.dialects.request import JSONRequest
 from relay.errors import (
     ClientGone,
     NoDeployment,
@@ -76,6 +77,7 @@ class Course:
         self._until: float | None = None
         self._winner: Flight | None = None
         self._held = 0.0
+        self._reserved = False  # whether a place of the retry budget is taken for the next attempt
         self._over = False
 
     # ── from outside ──────────────────────────────────────────────────────────────────
@@ -139,7 +141,8 @@ class Course:
     def _line_up(self, route: Route) -> None:
         """Make a route's deployments the candidates."""
         self._route = route
-        sticky = stickiness.key(route.sticky, self._running.request)
+        fields = self._parsed.fields if isinstance(self._parsed, JSONRequest) else None
+        sticky = stickiness.key(route.sticky, self._running.request, fields)
         self._candidates = [each for each in self._helm.fleet.order(route, sticky) if not each.drained]
 
     def _advance(self) -> None:
@@ -173,7 +176,7 @@ class Course:
             return False
         if not health.available(now) and self._candidates:
             return False
-        key = self._key(deployment)
+        key = helm.fleet.key(deployment.provider, self._keys.get(deployment.provider.name, ()))
         way = helm.planner.way(running.snapshot, running.request.endpoint, route, deployment, self._parsed.model)
         planned = helm.planner.plan(running, self._parsed, way, key)
         if isinstance(planned, Estimate):
@@ -185,10 +188,8 @@ class Course:
             return False
         for gate in gates:
             gate.enter("")
-        retried = self._tried > 0
-        if retried:
-            helm.fleet.budget.took()
-        flight = Flight(deployment, health, gates, key, retried=retried)
+        flight = Flight(deployment, health, gates, key, retried=self._reserved)
+        self._reserved = False
         self._tried += 1
         self._flights.append(flight)
         flight.spell = health.began(now)
@@ -205,14 +206,6 @@ class Course:
         if not rival and flight in self._flights:
             self._plan_hedge(flight)
         return True
-
-    def _key(self, deployment: Deployment) -> int:
-        """Number of the provider's key to use: the one that worked last, unless it was refused here."""
-        provider = deployment.provider
-        refused = self._keys.get(provider.name, set())
-        first = self._helm.fleet.key(provider.name)
-        numbers = range(first, first + max(len(provider.credentials), 1))
-        return next((n % max(len(provider.credentials), 1) for n in numbers if n not in refused), first)
 
     def _claim(self, flight: Flight) -> bool:
         """An attempt is about to show content: it wins, and the others give up."""
@@ -248,17 +241,17 @@ class Course:
         if reason is None:
             self._helm.fleet.works(flight.deployment.provider.name, flight.key)
             self._end(Failure(ClientGone("The client left.")) if self._sink.gone else None)
-        elif not isinstance(reason.value, UpstreamError):
+        elif not isinstance(reason.value, UpstreamError | Overloaded):
             self._end(reason)
         elif self._flights:
             self._error = reason  # a rival is still on its way
         else:
             self._decide(flight, reason, reason.value)
 
-    def _decide(self, flight: Flight, reason: Failure, error: UpstreamError) -> None:
+    def _decide(self, flight: Flight, reason: Failure, error: UpstreamError | Overloaded) -> None:
         """Go on, fall back, or give up."""
         helm, route, provider = self._helm, self._route, flight.deployment.provider
-        if error.upstream_status in (401, 402, 403, 429):
+        if isinstance(error, UpstreamError) and error.upstream_status in (401, 402, 403, 429):
             self._keys.setdefault(provider.name, set()).add(flight.key)
         self._error = reason
         self._stop_hedge()
@@ -280,19 +273,29 @@ class Course:
         match decision:
             case retry.Again(after=after):
                 self._candidates.insert(0, flight.deployment)
+                self._reserve()
                 self._wait(after)
             case retry.Next(after=after):
+                self._reserve()
                 self._wait(after)
             case retry.Hold(after=after):
                 self._held += after
                 self._pause = helm.clock.callLater(after, self._decide_again, flight, reason, error)
             case retry.Fall(kind=kind):
+                if kind == "exhausted":
+                    self._reserve()
                 if not self._fall(kind):
                     self._end(reason)
             case _:
                 self._end(reason)
 
-    def _decide_again(self, flight: Flight, reason: Failure, error: UpstreamError) -> None:
+    def _reserve(self) -> None:
+        """Take a place of the retry budget now: many may decide before the first of them sets out."""
+        if not self._reserved:
+            self._reserved = True
+            self._helm.fleet.budget.took()
+
+    def _decide_again(self, flight: Flight, reason: Failure, error: UpstreamError | Overloaded) -> None:
         self._pause = None
         self._decide(flight, reason, error)
 
@@ -301,14 +304,10 @@ class Course:
         return tuple(kind for kind in retry.KINDS if self._next_route(kind) is not None)
 
     def _wait(self, seconds: float) -> None:
-        if seconds <= 0:
-            self._advance()
+        if seconds > 0:
+            self._pause = self._helm.clock.callLater(seconds, self._advance)
         else:
-            self._pause = self._helm.clock.callLater(seconds, self._resume)
-
-    def _resume(self) -> None:
-        self._pause = None
-        self._advance()
+            self._advance()
 
     def _exhausted(self) -> None:
         """No candidate is left: the routes named for that case, else the last error."""
@@ -393,4 +392,6 @@ class Course:
             flight.landed(self._helm, self._running, self._sink, reason)
         if self._gate is not None:
             self._gate.leave()
+        if self._reserved:
+            self._helm.fleet.budget.gave_back()
         self._ended(reason)

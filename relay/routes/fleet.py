@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 from twisted.internet.interfaces import IReactorTime
@@ -11,6 +11,7 @@ from relay.config import BreakerPolicy, Deployment, QueuePolicy, Route, Snapshot
 from relay.policy.balance import Balance
 from relay.policy.health import Health
 from relay.policy.retry import RetryBudget
+from relay.provider import Provider
 from relay.routes.gates import Gate
 
 _NO_QUEUE = QueuePolicy(size=0)
@@ -91,9 +92,11 @@ class Fleet:
         )
         return tuple(gate for gate in found if gate is not None)
 
-    def key(self, provider: str) -> int:
-        """Number of the provider's key that worked last."""
-        return self._keys.get(provider, 0)
+    def key(self, provider: Provider, refused: Collection[int] = ()) -> int:
+        """Number of the provider's key to use: the one that worked last, unless it was refused just now."""
+        count = max(len(provider.credentials), 1)
+        last = self._keys.get(provider.name, 0) % count
+        return next((n % count for n in range(last, last + count) if n % count not in refused), last)
 
     def works(self, provider: str, key: int) -> None:
         """A provider took a key."""
