@@ -77,6 +77,18 @@ class OpeningTests(SynchronousTestCase):
         tell(inside, 126.0, OK, FAILURE)
         self.assertIs(inside.state(126.0), State.OPEN)
 
+    def test_theWindowForgetsStepByStep(self) -> None:
+        """It goes on while results come: what is 31 seconds old no longer counts, what is 16 seconds old does."""
+        health = Health(POLICY)
+        tell(health, 100.0, *[OK, FAILURE] * 4)
+        tell(health, 115.0, *[OK] * 5)
+        tell(health, 131.0, FAILURE, OK, FAILURE)
+        self.assertIs(health.state(131.0), State.CLOSED)
+        tell(health, 131.0, *[OK, FAILURE, FAILURE, FAILURE, FAILURE])
+        self.assertIs(health.state(131.0), State.CLOSED)
+        tell(health, 131.0, OK, FAILURE, FAILURE)
+        self.assertIs(health.state(131.0), State.OPEN)
+
     def test_limitsAndTheClientsFaultsDoNot(self) -> None:
         """429 says that it lives; a client's mistake says nothing, and does not interrupt a row of failures."""
         health = Health(POLICY)
@@ -116,6 +128,7 @@ class OpeningTests(SynchronousTestCase):
         tell(health, 1000.0, *[OK, FAILURE] * 4)
         health.adopt(attrs.evolve(POLICY, window=60.0))
         tell(health, 1001.0, *[OK, FAILURE] * 4)
+        self.assertIs(health.state(1001.0), State.CLOSED)
         tell(health, 1070.0, OK, FAILURE)
         self.assertIs(health.state(1070.0), State.CLOSED)
 
@@ -152,6 +165,14 @@ class RecoveryTests(SynchronousTestCase):
         self.assertEqual((health.state(15.5), health.claim(15.5), health.ewma(15.5)), (State.CLOSED, True, 0.5))
         health.ended(3600.0, FAILURE, spell=spell)
         self.assertIs(health.state(3600.0), State.CLOSED)
+
+    def test_countsBeginAnew(self) -> None:
+        """What failed before the recovery does not count after it."""
+        health = Health(POLICY)
+        tell(health, 0.0, *[FAILURE, FAILURE, FAILURE, FAILURE, OK] * 2)
+        self.assertTrue(health.claim(60.0))
+        tell(health, 60.0, OK, *[FAILURE] * 4)
+        self.assertIs(health.state(60.0), State.CLOSED)
 
     def test_aProbeThatFailsOpens(self) -> None:
         """A dead upstream is probed once a cool-down, however long it stays dead."""
