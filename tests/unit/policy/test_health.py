@@ -167,12 +167,12 @@ class RecoveryTests(SynchronousTestCase):
         self.assertIs(health.state(3600.0), State.CLOSED)
 
     def test_countsBeginAnew(self) -> None:
-        """What failed before the recovery does not count after it."""
-        health = Health(POLICY)
-        tell(health, 0.0, *[FAILURE, FAILURE, FAILURE, FAILURE, OK] * 2)
-        self.assertTrue(health.claim(60.0))
-        tell(health, 60.0, OK, *[FAILURE] * 4)
-        self.assertIs(health.state(60.0), State.CLOSED)
+        """What failed before the recovery does not count after it, neither in a row nor in the window."""
+        health = recovered(15.0)
+        tell(health, 15.0, *[FAILURE] * 4, OK, *[FAILURE] * 4)
+        self.assertIs(health.state(15.0), State.CLOSED)
+        tell(health, 15.0, FAILURE)
+        self.assertIs(health.state(15.0), State.OPEN)
 
     def test_aProbeThatFailsOpens(self) -> None:
         """A dead upstream is probed once a cool-down, however long it stays dead."""
