@@ -174,7 +174,7 @@ class BodyReceiver:
     def forward(self) -> tuple[Received, Arrival] | None:
         """Send an upload on its way, and hand on what comes of it from now on.
 
-        That needs all that relay has to know of it to be here, and its first file to have begun.
+        That needs its first file to have begun, and all that relay has to know of it to be before that.
 
         Returns:
             The body, for who sends it, and what it is made of, for who receives it; None,
@@ -183,7 +183,7 @@ class BodyReceiver:
         scanner, spool, length = self._scanner, self._spool, self._declared
         if scanner is None or spool is None or self._arrival is not None:
             return None
-        if not scanner.met_file or not self._fields.keys() >= NEEDED_FIELDS:
+        if scanner.ahead is None or not scanner.ahead >= NEEDED_FIELDS:
             return None
         begun = spool.take() if (self.length if length is None else length) > AWAITED else None
         if begun is None:

@@ -87,11 +87,11 @@ class MultipartScanner:
             once, without a file name, in UTF-8.
 
     Attributes:
-        met_file: whether a part with a file name has begun.
+        ahead: the kept fields that came before the first part with a file name; None until that begins.
     """
 
     def __init__(self, boundary: bytes, keep: frozenset[str]) -> None:
-        self.met_file = False
+        self.ahead: frozenset[str] | None = None
         self._delimiter = b"\r\n--" + boundary
         self._keep = keep
         self._parts: list[Part] = []
@@ -199,8 +199,8 @@ class MultipartScanner:
             raise ValueError(f"The form field {name!r} is given twice.")
         if name in self._keep:
             self._kept.add(name)
-        if self._header.filename is not None:
-            self.met_file = True
+        if self.ahead is None and self._header.filename is not None:
+            self.ahead = frozenset(self._kept)
         self._state = _State.CONTENT
         self._start = offset
         self._value.clear()
