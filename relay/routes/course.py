@@ -31,9 +31,13 @@ from relay.planning import Estimate, Read
 from relay.policy import deadline, retry, stickiness
 from relay.routes.flight import Flight
 from relay.routes.gates import Gate
+from relay.routes.hedge import Hedge
 from relay.routes.helm import Helm
 from relay.routes.nobody import Nobody
 from relay.running import RunningExchange
+
+_ABOUT_KEYS = (401, 402, 403, 429)
+"""Statuses that another key may change."""
 
 
 class Course:
@@ -73,7 +77,7 @@ class Course:
         self._waiting: Deferred[None] | None = None
         self._pause: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
-        self._hedge: IDelayedCall | None = None
+        self._hedge = Hedge()
         self._until: float | None = None
         self._winner: Flight | None = None
         self._held = 0.0
@@ -88,8 +92,7 @@ class Course:
             helm, route, request = self._helm, self._route, self._running.request
             self._set_deadline(deadline.asked(request.headers, route.deadline))
             helm.mirror(self._running, self._parsed, route)
-            gate = helm.fleet.gate(route.name, route.concurrency, route.queue)
-            self._enter(gate, self._entered)
+            self._enter(helm.fleet.entry(route), self._entered)
         except Exception:
             self._end(Failure())
 
@@ -203,8 +206,8 @@ class Course:
             rival=rival,
         )
         flight.attempt.start()
-        if not rival and flight in self._flights:
-            self._plan_hedge(flight)
+        if not rival and flight in self._flights and self._candidates and self._winner is None:
+            self._hedge.plan(helm, route, health, self._send_rival)
         return True
 
     def _claim(self, flight: Flight) -> bool:
@@ -212,7 +215,7 @@ class Course:
         if self._winner is not None or self._over:
             return self._winner is flight
         self._winner = flight
-        self._stop_hedge()
+        self._hedge.stop()
         flight.answers(self._helm, stream=self._running.stream)
         if self._running.stream:
             self._set_deadline(deadline.whole(self._running.request.headers, self._route.deadline))
@@ -235,7 +238,7 @@ class Course:
         if flight not in self._flights:
             return
         self._flights.remove(flight)
-        flight.landed(self._helm, self._running, self._sink, reason)
+        flight.landed(self._helm, self._running, self._sink, reason, spare=self._has_spare_key(flight, reason))
         if self._over:
             return
         if reason is None:
@@ -248,13 +251,21 @@ class Course:
         else:
             self._decide(flight, reason, reason.value)
 
+    def _has_spare_key(self, flight: Flight, reason: Failure | None) -> bool:
+        """Note a key that was refused; whether its provider has another one, so that the deployment is not at fault."""
+        error = None if reason is None else reason.value
+        if not isinstance(error, UpstreamError) or error.upstream_status not in _ABOUT_KEYS:
+            return False
+        provider = flight.deployment.provider
+        refused = self._keys.setdefault(provider.name, set())
+        refused.add(flight.key)
+        return len(refused) < len(provider.credentials)
+
     def _decide(self, flight: Flight, reason: Failure, error: UpstreamError | Overloaded) -> None:
         """Go on, fall back, or give up."""
         helm, route, provider = self._helm, self._route, flight.deployment.provider
-        if isinstance(error, UpstreamError) and error.upstream_status in (401, 402, 403, 429):
-            self._keys.setdefault(provider.name, set()).add(flight.key)
         self._error = reason
-        self._stop_hedge()
+        self._hedge.stop()
         now = helm.clock.seconds()
         decision = retry.decide(
             error,
@@ -341,17 +352,7 @@ class Course:
 
     # ── hedging ───────────────────────────────────────────────────────────────────────
 
-    def _plan_hedge(self, flight: Flight) -> None:
-        """Set the moment at which a second attempt sets out, if the first has shown nothing by then."""
-        policy = self._route.hedge
-        if policy is None or self._hedge is not None or not self._candidates or self._winner is not None:
-            return
-        after = policy.after if policy.after is not None else flight.health.p95()
-        if after is not None and self._helm.fleet.may_hedge(self._route.name, policy.share):
-            self._hedge = self._helm.clock.callLater(after, self._send_rival)
-
     def _send_rival(self) -> None:
-        self._hedge = None
         if self._over or self._winner is not None or self._running.arriving:
             return
         while self._candidates:
@@ -361,11 +362,6 @@ class Course:
                     return
             except RelayError:
                 continue
-
-    def _stop_hedge(self) -> None:
-        if self._hedge is not None:
-            self._hedge.cancel()
-            self._hedge = None
 
     # ── the end ───────────────────────────────────────────────────────────────────────
 
@@ -378,7 +374,7 @@ class Course:
         if self._over:
             return
         self._over = True
-        self._stop_hedge()
+        self._hedge.stop()
         for timer in (self._timer, self._pause):
             if timer is not None and timer.active():
                 timer.cancel()

@@ -36,7 +36,6 @@ class Fleet:
         self._chance = chance
         self._price = price
         self._healths: dict[str, Health] = {}
-        self._policies: dict[str, BreakerPolicy] = {}
         self._gates: dict[str, Gate] = {}
         self._balances: dict[str, tuple[Route, Balance]] = {}
         self._turns: dict[str, int] = {}
@@ -50,11 +49,12 @@ class Fleet:
         return self._healths
 
     def health(self, deployment: Deployment, policy: BreakerPolicy) -> Health:
-        """The health of a deployment; another policy begins a new one."""
+        """The health of a deployment, under the policy in force."""
         found = self._healths.get(deployment.name)
-        if found is None or self._policies[deployment.name] != policy:
+        if found is None:
             found = self._healths[deployment.name] = Health(policy)
-            self._policies[deployment.name] = policy
+        elif found.policy is not policy:
+            found.adopt(policy)
         return found
 
     def order(self, route: Route, sticky: bytes) -> tuple[Deployment, ...]:
@@ -75,13 +75,19 @@ class Fleet:
         return found[1]
 
     def gate(self, name: str, limit: int, queue: QueuePolicy = _NO_QUEUE) -> Gate | None:
-        """The door before a route or a deployment; None where there is no limit."""
+        """The door of that name; None where there is no limit. It keeps who is inside, or waits, over a reload."""
         if not limit:
             return None
         gate = self._gates.get(name)
-        if gate is None or gate.limit != limit:
+        if gate is None:
             gate = self._gates[name] = Gate(name, limit, queue, self._clock)
+        elif gate.limit != limit or gate.queue != queue:
+            gate.adopt(limit, queue)
         return gate
+
+    def entry(self, route: Route) -> Gate | None:
+        """The door before a route."""
+        return self.gate(f"route {route.name}", route.concurrency, route.queue)
 
     def gates(self, deployment: Deployment) -> tuple[Gate, ...]:
         """The doors before a deployment: its own, and its provider's."""
@@ -142,7 +148,10 @@ class Fleet:
         """Drop what a new configuration no longer has."""
         kept = {deployment.name for route in snapshot.routes.values() for deployment in route.deployments}
         for name in [name for name in self._healths if name not in kept]:
-            del self._healths[name], self._policies[name]
-        names = kept | set(snapshot.routes) | {f"provider {name}" for name in snapshot.providers}
+            del self._healths[name]
+        self._balances.clear()  # an exchange that goes on with the old configuration prepares its route again
+        names = (
+            kept | {f"route {name}" for name in snapshot.routes} | {f"provider {name}" for name in snapshot.providers}
+        )
         for name in [name for name, gate in self._gates.items() if name not in names and not gate.inside]:
             del self._gates[name]

@@ -58,9 +58,12 @@ class Flight:
             self.attempt.lose()
         self._over(helm, running, sink, Failure(CancelledError()), Result.NEUTRAL)
 
-    def landed(self, helm: Helm, running: RunningExchange, sink: ISink, reason: Failure | None) -> None:
-        """It has ended: well, or with a failure."""
-        self._over(helm, running, sink, reason, _result(None if reason is None else reason.value))
+    def landed(
+        self, helm: Helm, running: RunningExchange, sink: ISink, reason: Failure | None, *, spare: bool = False
+    ) -> None:
+        """It has ended: well, or with a failure; ``spare`` if only a key was refused, and there is another one."""
+        result = Result.NEUTRAL if spare else _result(None if reason is None else reason.value)
+        self._over(helm, running, sink, reason, result)
 
     def _over(self, helm: Helm, running: RunningExchange, sink: ISink, reason: Failure | None, result: Result) -> None:
         """Give back what it held, tell the observers, and remember how it went."""
@@ -74,5 +77,5 @@ class Flight:
             if result is not Result.NEUTRAL and not self.told:
                 latency = self.attempt.latency
         error = None if reason is None else reason.value
-        wait = error.retry_after if isinstance(error, RelayError) else None
+        wait = error.retry_after if isinstance(error, RelayError) and result is not Result.NEUTRAL else None
         self.health.ended(helm.clock.seconds(), result, latency, wait, self.spell)

@@ -28,16 +28,18 @@ class Gate:
         clock: the timers of those that wait.
 
     Attributes:
+        limit: see above.
+        queue: see above.
         inside: how many are inside.
         waiting: how many wait.
     """
 
-    __slots__ = ("_clock", "_line", "_name", "_queue", "inside", "limit", "waiting")
+    __slots__ = ("_clock", "_line", "_name", "inside", "limit", "queue", "waiting")
 
     def __init__(self, name: str, limit: int, queue: QueuePolicy, clock: IReactorTime) -> None:
         self._name = name
         self.limit = limit
-        self._queue = queue
+        self.queue = queue
         self._clock = clock
         self._line: OrderedDict[str, deque[_Waiting]] = OrderedDict()
         self.inside = 0
@@ -59,10 +61,10 @@ class Gate:
         if self.open:
             self.inside += 1
             return None
-        if self.waiting >= self._queue.size:
+        if self.waiting >= self.queue.size:
             raise Overloaded(f"{self._name} is at its limit of {self.limit} parallel requests.", retry_after=SOON)
         place = _Waiting(caller, self._forget)
-        place.timer = self._clock.callLater(self._queue.wait, self._expire, place)
+        place.timer = self._clock.callLater(self.queue.wait, self._expire, place)
         self._line.setdefault(caller, deque()).append(place)
         self.waiting += 1
         return place.turn
@@ -70,6 +72,14 @@ class Gate:
     def leave(self) -> None:
         """Come out; the next in line goes in."""
         self.inside -= 1
+        self._admit()
+
+    def adopt(self, limit: int, queue: QueuePolicy) -> None:
+        """Have other bounds from now on; who is inside or waits stays so, if need be beyond them."""
+        self.limit, self.queue = limit, queue
+        self._admit()
+
+    def _admit(self) -> None:
         while self._line and self.inside < self.limit:
             caller, places = self._line.popitem(last=False)
             place = places.popleft()

@@ -610,3 +610,20 @@ class NobodyTests(RouteCase):
         error = self.failureResultOf(self.call(), NoDeployment).value
         self.assertEqual((error.http_status, self.upstream.requests), (503, []))
         self.assertIsInstance(self.sink, MemorySink)
+
+
+class SpareKeyTests(KeyTests):
+    """A key that is limited says nothing about its deployment, as long as there is another one."""
+
+    def test_limited(self) -> None:
+        """The other key is tried at once, at the same deployment, though others stand in line."""
+        provider = make_provider("a", key="first-key-000001")
+        others = (ProviderKey(Secret("second-key-00002"), "B"),)
+        first = attrs.evolve(provider, auth=attrs.evolve(provider.auth, others=others))
+        self.providers = (first, open_provider("b"))
+        self.route()
+        done = self.call()
+        self.refuse(429, **{"retry-after": "60"})
+        self.assertEqual(self.keys(), ["Bearer first-key-000001", "Bearer second-key-00002"])
+        self.upstream.answer(200, JSON, ANSWER)
+        self.successResultOf(done)
