@@ -60,6 +60,24 @@ class SpoolTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.spool.finish()), b"0123456789")
         self.assertEqual(len(self.threads.jobs), 0)
 
+    def test_taken(self) -> None:
+        """What is in memory can be had back; then nothing more is taken, and there is nothing to end."""
+        self.spool.write(b"01234")
+        self.spool.write(b"56789")
+        self.assertEqual(self.spool.take(), b"0123456789")
+        self.spool.write(b"x" * 100)
+        self.spool.abandon()
+        self.assertIsNone(self.spool.take())
+        self.assertEqual((self.threads.open, self.said), (0, []))
+
+    def test_notTaken(self) -> None:
+        """What is on its way to disk cannot; that goes on as if nobody had asked."""
+        self.spool.write(b"0123456789a")
+        self.assertIsNone(self.spool.take())
+        finished = self.spool.finish()
+        self.threads.run()
+        self.assertEqual(self.content(self.spooled(finished)), b"0123456789a")
+
     def test_nothing(self) -> None:
         """An empty body is no bytes."""
         self.assertEqual(self.successResultOf(self.spool.finish()), b"")

@@ -23,7 +23,7 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from relay.errors import UpstreamCredential, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from relay.errors import TooLarge, UpstreamCredential, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from relay.exchange import Body, UpstreamRequest
 from relay.interfaces import ISigner
 from relay.policy.assertion import GRANT
@@ -31,6 +31,7 @@ from relay.provider import Auth, AuthScheme, Origin, Provider, Signature, Timeou
 from relay.secret import Secret
 from relay.upstream.sign import Signer
 from relay.upstream.tokens import EARLY, LARGEST_ANSWER, RETRY, TIMEOUT
+from relay.web.arriving import Arrival, ArrivingBody
 from tests.unit.policy.test_assertion import PEM
 from tests.unit.values import make_provider
 
@@ -238,6 +239,12 @@ class SignatureTests(SignerTestCase):
         held = self.successResultOf(self.sign(AWS, request(HeldBody(data))))
         self.assertEqual(dict(held.headers), self.signed(request(data)))
         self.assertEqual(len(hashlib.sha256(data).hexdigest()), 64)
+
+    def test_bodyThatIsNotHere(self) -> None:
+        """What is still arriving cannot be signed, and the client is told what can."""
+        arriving = ArrivingBody(Arrival(b"x", pause=lambda: None, resume=lambda: None), 100)
+        error = self.assertRaises(TooLarge, self.signer.sign, request(arriving), AWS, AWS.auth.credential)
+        self.assertIn("Send a smaller one", error.message)
 
     def test_noKeyId(self) -> None:
         """A key without its id cannot sign."""

@@ -11,7 +11,8 @@ from relay.errors import (
 )
 from relay.exchange import FormField
 from relay.spool.writer import MEMORY
-from relay.web.body import BodyReceiver, Received
+from relay.web.arriving import ArrivingBody
+from relay.web.body import AWAITED, BodyReceiver, Received
 from tests.unit.spool.threads import HeldDisk, HeldThreads
 from tests.unit.web.receiving import reception
 
@@ -19,10 +20,12 @@ LIMIT = 8 * 1024 * 1024
 FORM_TYPE = "multipart/form-data; boundary=XyZ"
 
 
+MODEL = b'--XyZ\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
+
+
 def form(size: int) -> bytes:
     """A form of a model and a file of this many bytes."""
-    return (
-        b'--XyZ\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
+    return MODEL + (
         b'--XyZ\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + bytes(size) + b"\r\n--XyZ--\r\n"
     )
 
@@ -138,3 +141,52 @@ class BodyReceiverTests(SynchronousTestCase):
         self.receiver.begin(None, FORM_TYPE, "")
         self.receiver.data(form(10)[:-10])
         self.failureResultOf(self.receiver.finish(), InvalidRequest)
+
+    def test_forwarded(self) -> None:
+        """A large upload can go on its way once its file has begun, and has all fields that are read by then."""
+        body = form(2 * AWAITED)
+        begins = body.index(b"\r\n\r\n", len(MODEL)) + 4
+        self.receiver.begin(len(body), FORM_TYPE, "")
+        for at in range(begins):
+            self.assertIsNone(self.receiver.forward())
+            self.receiver.data(body[at : at + 1])
+        forwarded = self.receiver.forward()
+        assert forwarded is not None
+        received, arrival = forwarded
+        assert isinstance(received.body, ArrivingBody)
+        self.assertEqual((received.body.length, received.fields["model"].value), (len(body), "whisper-1"))
+        self.assertIsNone(self.receiver.forward())
+        self.receiver.data(body[begins:])
+        self.assertEqual(arrival.received, len(body))
+        self.assertEqual((self.said, self.threads.open), (["pause"], 0))
+        self.receiver.complete()
+
+    def test_notForwarded(self) -> None:
+        """JSON, a small form, one without its model or without a file, and one on its way to disk are awaited."""
+        file = form(2 * AWAITED)[len(MODEL) :]
+        bodies = [
+            (None, "application/json", b"x" * 2 * AWAITED),
+            (AWAITED, FORM_TYPE, form(AWAITED)[:1000]),
+            (None, FORM_TYPE, form(AWAITED)[:AWAITED]),
+            (2 * AWAITED, FORM_TYPE, file[: 2 * AWAITED]),
+            (None, FORM_TYPE, file[:-8] + MODEL),
+            (2 * AWAITED, FORM_TYPE, MODEL),
+            (None, FORM_TYPE, MODEL.replace(b"model", b"prompt").replace(b"whisper-1", b"x" * MEMORY) + form(10)),
+        ]
+        for length, content_type, body in bodies:
+            self.setUp()
+            self.receiver.begin(length, content_type, "")
+            self.receiver.data(body)
+            self.assertIsNone(self.receiver.forward(), body[:100])
+            self.receiver.abandon()
+            self.threads.run()
+
+    def test_lastByte(self) -> None:
+        """The last byte of a form is handed on only if it is a whole form."""
+        body = form(2 * AWAITED)[:-8]
+        self.receiver.begin(len(body), FORM_TYPE, "")
+        self.receiver.data(body[:AWAITED])
+        forwarded = self.receiver.forward()
+        assert forwarded is not None
+        self.assertRaises(InvalidRequest, self.receiver.data, body[AWAITED:])
+        self.assertEqual(forwarded[1].received, AWAITED)

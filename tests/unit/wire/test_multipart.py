@@ -80,6 +80,17 @@ class ScannerTests(SynchronousTestCase):
         for pieces in ([b"\r\n" + FORM], [b"\r", b"\n" + FORM], [b"\r\n", FORM]):
             self.assertEqual(scan(pieces)[0].start, scan([FORM])[0].start + 2)
 
+    def test_ahead(self) -> None:
+        """Which kept fields came before the first file is known as soon as that begins."""
+        scanner = MultipartScanner(b"XyZ", KEEP)
+        begins = FORM.index(AUDIO)
+        for at in range(begins):
+            self.assertIsNone(scanner.ahead)
+            scanner.feed(FORM[at : at + 1])
+        self.assertEqual(scanner.ahead, {"model"})
+        scanner.feed(FORM[begins:])
+        self.assertEqual(scanner.ahead, {"model"})
+
     def test_blankEpilogue(self) -> None:
         """Blanks and line ends may follow the closing boundary, in pieces, too."""
         self.assertEqual(scan([FORM + b" \t\r\n", b"\r\n"]), scan([FORM]))

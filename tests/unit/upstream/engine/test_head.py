@@ -68,6 +68,12 @@ class HeadTests(SynchronousTestCase):
             fields = dict(parse_request_head(compose(b"x" * length, method=method)).fields)
             self.assertEqual(fields.get(b"content-length"), None if expected is None else b"%d" % expected)
 
+    def test_chunked(self) -> None:
+        """A body of unknown length comes in chunks, and has no length."""
+        head = RequestHeads("a").compose(make_request(b"", headers=()), None)
+        self.assertTrue(head.endswith(b"\r\ntransfer-encoding: chunked\r\n\r\n"))
+        self.assertNotIn(b"content-length", head)
+
     def test_ownFields(self) -> None:
         """What belongs to the connection is relay's to say."""
         head = parse_request_head(compose(b"abc", headers=(*OWN, (b"x", b"y"))))
