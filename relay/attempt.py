@@ -34,7 +34,7 @@ LARGEST_ERROR = 1024 * 1024
 """Bytes of a provider's error answer that are looked at."""
 
 _T = TypeVar("_T")
-_BRACKETS = (b"{", b"[")
+_JSON_ENDS = (b"{}", b"[]")
 
 
 def _unread(reason: Failure) -> bytes:
@@ -253,8 +253,8 @@ class Attempt:
     def _whole(self, body: bytes) -> None:
         """The answer is here, all of it."""
         plan, running, delivery = self._plan, self._running, self._delivery
-        if body[:1] not in _BRACKETS and body.lstrip()[:1] not in _BRACKETS:
-            raise self._protocol("The provider's answer is not JSON.")
+        if body[:1] + body[-1:] not in _JSON_ENDS and (text := body.strip())[:1] + text[-1:] not in _JSON_ENDS:
+            raise self._protocol("The provider's answer is not JSON, or breaks off.")
         translation = plan.translation
         if translation is not None and translation.target.stream:
             self._as_stream(translation, body)

@@ -46,6 +46,15 @@ class BodyTests(RouteCase):
         self.successResultOf(done)
         self.assertEqual((self.sink.body, self.record().deployment), (ANSWER, "b/x"))
 
+    def test_halfAnAnswer(self) -> None:
+        """JSON that breaks off is no answer, though HTTP calls it whole; blanks behind a whole one do no harm."""
+        done = self.call()
+        self.upstream.answer(200, JSON, ANSWER[:60])
+        self.assertEqual(self.asked, ["a", "b"])
+        self.upstream.answer(200, JSON, ANSWER + b" \n")
+        self.successResultOf(done)
+        self.assertEqual((self.sink.body, self.record().deployment), (ANSWER + b" \n", "b/x"))
+
 
 class RivalTests(RouteCase):
     """Two attempts beside each other: heartbeats go to the client once, and end with the answer."""
