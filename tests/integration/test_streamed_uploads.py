@@ -319,12 +319,14 @@ class BrokenTests(StreamedUploadCase):
         self.assertLessEqual(got.result(WAIT), len(SENT_HEAD) + MB)
 
     def test_earlyRefusal(self) -> None:
-        """A provider's early refusal reaches a client that first sends everything, and then reads."""
+        """A provider's early refusal reaches a real SDK, which first sends everything, and then reads."""
+        told = threading.Event()
         refusal = b'{"error":{"message":"25 MB is too much for me","type":"invalid_request_error","code":"too_big"}}'
 
         def script(connection: socket.socket) -> None:
             read_head(connection)
             connection.sendall(reply(413, refusal))
+            told.wait(WAIT)
             read_rest(connection)
 
         server = self.relay(script)
@@ -335,9 +337,12 @@ class BrokenTests(StreamedUploadCase):
                 model="mine/whisper",
                 file=("talk.wav", b"RIFF" * 6_000_000),
             )
+        told.set()
         self.assertEqual(error.status_code, 413)
         self.assertIn("25 MB is too much", error.message)
-        self.assertEqual(self.record()["status"], 413)
+        line = self.record()
+        self.assertEqual(line["status"], 413)
+        self.assertLess(line["bytes_in"], 24_000_000)  # it was forwarded while it arrived
 
     def test_earlyRefusalAndReset(self) -> None:
         """So does one behind which the provider slams the door, with bytes that nobody reads still coming."""
