@@ -5,6 +5,7 @@ See: https://platform.openai.com/docs/api-reference/chat-streaming (read 2026-11
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import msgspec
@@ -18,6 +19,9 @@ from relay.dialects.tokens import read_usage
 from relay.errors import RelayError
 
 DONE = b"data: [DONE]\n\n"
+
+_NONE: frozenset[int | None] = frozenset()
+_FIRST: frozenset[int | None] = frozenset({0})
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -82,8 +86,8 @@ class ChatListener(Hearing):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: set[int | None] = set()
-        self._finished: set[int | None] = set()
+        self._seen: Set[int | None] = _NONE
+        self._finished: Set[int | None] = _NONE
 
     def hear(self, frame: Frame) -> bool:
         """Take one frame; True if it is a pure usage report."""
@@ -116,10 +120,10 @@ class ChatListener(Hearing):
         """Note who spoke, who finished, and whether there was content."""
         filled = False
         for choice in choices:
-            self._seen.add(choice.index)
+            self._seen = _joined(self._seen, choice.index)
             if choice.finish_reason:
                 self.finish = choice.finish_reason
-                self._finished.add(choice.index)
+                self._finished = _joined(self._finished, choice.index)
                 filled = True
             elif choice.text or (choice.delta and _carries(choice.delta)):
                 filled = True
@@ -160,6 +164,17 @@ def _is_plain(data: bytes) -> bool:
         and b'"error":' not in data
         and data.count(b'"index":') == 1
     )
+
+
+def _joined(known: Set[int | None], index: int | None) -> Set[int | None]:
+    """Known choices and another one. All streams with one choice share a set: it outweighs the rest of a listener."""
+    if index in known:
+        return known
+    if not known and index == 0:
+        return _FIRST
+    more = known if isinstance(known, set) else set(known)
+    more.add(index)
+    return more
 
 
 def _carries(delta: dict[str, Any]) -> bool:

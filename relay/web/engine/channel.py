@@ -230,10 +230,10 @@ class EngineChannel(Turns):
         """Let the gateway answer a known request."""
         asked = replace(bodiless, body=body)
         sink = EngineSink(self, asked.id, known)
-        try:
-            known.resource.gateway.exchange(asked, sink).addErrback(self._not_served, known, asked, sink)
+        try:  # the body may be large, and the gateway lets go of it when it can
+            known.resource.gateway.exchange(asked, sink).addErrback(self._not_served, known, bodiless, sink)
         except Exception:
-            self._not_served(Failure(), known, asked, sink)
+            self._not_served(Failure(), known, bodiless, sink)
 
     def _not_served(self, reason: Failure, known: Known, asked: ClientRequest, sink: EngineSink) -> None:
         """The gateway leaves it to the door to answer a known request."""

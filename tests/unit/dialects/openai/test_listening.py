@@ -124,6 +124,13 @@ class ChatListenerTests(SynchronousTestCase):
         self.assertIsNotNone(hear(CHAT, delta('"content":"x"'), second, finish(0), finish(1)).closing())
         self.assertIsNotNone(hear(CHAT, second, finish(1)).closing())
 
+    def test_listenersShareNothing(self) -> None:
+        """What one stream's choices do is not seen in another's, whether they are the usual one or many."""
+        for index in (0, 3):
+            one = hear(CHAT, finish(0), finish(index))
+            other = hear(CHAT, delta('"content":"a"'))
+            self.assertEqual((one.closing(), other.closing()), (b"data: [DONE]\n\n", None))
+
     def test_errors(self) -> None:
         """An error ends the stream, alone, beside choices, or in an event of its name."""
         for data, event, expected in (
