@@ -27,13 +27,13 @@ from relay.config import Snapshot
 from relay.dialects.transcode import Transcoder
 from relay.endpoints import FORWARDED
 from relay.exchange import AttemptRecord, ClientRequest, ExchangeRecord, ExchangeStarted, Headers, UpstreamRequest
-from relay.routes.fleet import Fleet
 from relay.gateway import Gateway
 from relay.interfaces import IConfiguration, IModelCatalog, IObserver, ISigner, ISink, IUpstream, IUpstreamResponse
 from relay.loader.snapshot import load
 from relay.loader.sources import Sources
 from relay.policy.credentials import client_credential
-from relay.provider import Provider
+from relay.provider import Origin, Provider, Timeouts
+from relay.routes.fleet import Fleet
 from relay.secret import Redactor, Secret
 from relay.store.memory import MemoryLimiter, StaticKeys
 from relay.telemetry.lines import LogFormat
@@ -108,6 +108,10 @@ class Whole:
         self.headers = headers
         self._pieces = pieces
 
+    def at_hand(self, limit: int) -> bytes | None:
+        """All of it, if it came in one piece, as small answers do."""
+        return self._pieces[0] if len(self._pieces) == 1 else None
+
     def read(self, limit: int) -> Deferred[bytes]:
         """All of it."""
         return succeed(b"".join(self._pieces))
@@ -138,6 +142,26 @@ class Instant:
     def close(self) -> Deferred[None]:
         """Nothing to close."""
         return succeed(None)
+
+
+def upstream_request() -> UpstreamRequest:
+    """What goes to such a provider for a small question."""
+    return UpstreamRequest(
+        deployment="p000/m",
+        provider="p000",
+        method="POST",
+        origin=Origin("http", "127.0.0.1", 9000),
+        target="/v1/chat/completions",
+        headers=(
+            (b"content-type", b"application/json"),
+            (b"accept", b"application/json"),
+            (b"user-agent", b"relay/0.1.0"),
+            (b"authorization", b"Bearer sk-upstream-4f9d0c2b7a6e"),
+        ),
+        body=b"",
+        stream=False,
+        timeouts=Timeouts(),
+    )
 
 
 @implementer(ISigner)

@@ -153,16 +153,11 @@ def _answer_head() -> Action:
 
 
 def _upstream_head() -> Action:
-    from relay.upstream.engine.head import beginning, complete
+    from benchmarks.instant import upstream_request
+    from relay.upstream.engine.head import RequestHeads
 
-    begun = beginning("POST", "/v1/chat/completions", "127.0.0.1:9000")
-    headers = (
-        JSON_TYPE,
-        (b"accept", b"application/json"),
-        (b"user-agent", b"relay/0.1.0"),
-        (b"authorization", b"Bearer sk-upstream-4f9d0c2b7a6e"),
-    )
-    return lambda: complete(begun, "POST", headers, 1024)
+    heads, request = RequestHeads("127.0.0.1:9000"), upstream_request()
+    return lambda: heads.compose(request, 1024)
 
 
 def _metrics() -> Action:
