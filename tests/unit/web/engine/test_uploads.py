@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from zope.interface import implementer
 
-from relay.config import Deployment, Route, ServerConfig, ServerTimeouts
+from relay.config import Deployment, HedgePolicy, Route, ServerConfig, ServerTimeouts
 from relay.exchange import ExchangeRecord, UpstreamRequest
 from relay.gateway import Gateway
 from relay.interfaces import IArrivingBody, IUpstream, IUpstreamResponse
@@ -82,7 +82,8 @@ class UploadCase(OnEngine, WebCase):
         """Connect the client."""
         provider = make_provider(scheme=AuthScheme.NONE)
         timeouts = ServerTimeouts(request_body=BODY)
-        route = Route("both", tuple(Deployment(f"first/{name}", provider, name) for name in ("whisper", "other")))
+        deployments = tuple(Deployment(f"first/{name}", provider, name) for name in ("whisper", "other"))
+        route = Route("both", deployments, hedge=HedgePolicy(after=1.0, share=1.0))
         snapshot = make_snapshot(
             provider, server_timeouts=timeouts, server=ServerConfig(body=LIMIT), routes={"both": route}
         )
@@ -511,6 +512,13 @@ class RouteTests(UploadCase):
         lose(self.connection, ConnectionLost())
         self.replied(502)
         self.assertEqual(len(self.upstream.requests), 1)
+
+    def test_notHedged(self) -> None:
+        """However slow its deployment is, no other one is asked beside it."""
+        self.begin_routed()
+        self.server.advance(5)
+        self.assertEqual(len(self.upstream.requests), 1)
+        self.client.lose()
 
     def test_unreachable(self) -> None:
         """What has not been sent at all is."""
