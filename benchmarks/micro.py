@@ -122,6 +122,28 @@ def _passthrough(*, together: int = 1) -> Action:
     return lambda: transcoder.feed(data)
 
 
+def _translated(front: str) -> Action:
+    from benchmarks.instant import event
+    from benchmarks.questions import PATH
+    from relay.chat import ChatRequest, Message, Text
+    from relay.dialects.codec import Asked, Built, Call, Target
+    from relay.dialects.registry import DIALECTS
+    from relay.dialects.translation import Translation
+    from relay.endpoints import ENDPOINTS, Operation
+
+    path = next(path for path, each in ENDPOINTS.items() if (each.front, each.operation) == (front, Operation.CHAT))
+    openai = DIALECTS["openai"]
+    hub = ChatRequest("bench-1", (Message("user", (Text("hello"),)),), stream=True)
+    asked = Asked(Call(path, "bench-1", stream=True), "id", "bench-1", 1_800_000_000, hub)
+    target = Target("bench-1", "p000", stream=True, path=PATH)
+    translation = Translation(
+        openai, DIALECTS[front].fronts[path], openai.backs[Operation.CHAT], asked, target, Built({})
+    )
+    transcoder = translation.transcoder("p000/bench-1")
+    data = event("#0123456789abcdef#")
+    return lambda: transcoder.feed(data)
+
+
 # ── policy, store, telemetry ──────────────────────────────────────────────────────────
 
 
@@ -242,6 +264,9 @@ ACTIONS: dict[str, Callable[[], Action]] = {
     "dialects: read and encode a body, 1 KB, ask for usage": lambda: _read_request(1024, stream=True, edit=True),
     "dialects: read and encode a body, 1 MB": lambda: _read_request(1_000_000, edit=True),
     "dialects: passthrough of an event": _passthrough,
+    "dialects: an event translated for an Anthropic client": lambda: _translated("anthropic"),
+    "dialects: an event translated for a Gemini client": lambda: _translated("gemini"),
+    "dialects: an event translated for a Responses client": lambda: _translated("responses"),
     "dialects: passthrough of 10 events in one read": lambda: _passthrough(together=10),
     "policy: the client's credential": _credential,
     "policy: an answer's head": _answer_head,
