@@ -60,6 +60,7 @@ setup(
             "ollama>=0.6",
             "langchain-openai>=1.7",
             "langchain-anthropic>=1.7",
+            "httpx>=0.28",  # what the SDKs agree on; without it older pips try every release in turn
             "botocore>=1.44",  # its description of Converse is what Bedrock takes
         ],
     },
