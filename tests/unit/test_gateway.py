@@ -29,11 +29,11 @@ from relay.errors import (
     UpstreamUnreachable,
 )
 from relay.exchange import ClientRequest, ExchangeRecord, FormField, LimitState, UpstreamRequest, Usage
-from relay.routes.fleet import Fleet
 from relay.gateway import Gateway
 from relay.interfaces import IKeyStore, ILimiter
 from relay.outcome import Outcome, Stage
 from relay.provider import AuthScheme, Provider, Quirk, RateLimit, StreamConfig
+from relay.routes.fleet import Fleet
 from relay.secret import Redactor, Secret
 from relay.store.memory import MemoryLimiter, StaticKeys
 from tests.unit.doubles import (
