@@ -24,7 +24,7 @@ from relay.outcome import Stage
 from relay.planning import Plan
 from relay.policy import failures, forward
 from relay.provider import Provider
-from relay.running import RunningExchange
+from relay.running import RunningExchange, facts
 from relay.secret import Redactor
 
 LARGEST_ANSWER = 64 * 1024 * 1024
@@ -368,14 +368,8 @@ class Attempt:
         return delivery
 
     def _facts(self) -> Headers:
-        """What every answer tells of its way: who served it, the how-manieth try it is, where the time went."""
-        running = self._running
-        before, since = running.times(self._began)
-        return (
-            self._plan.served,
-            (b"x-relay-attempts", b"%d" % running.attempts),
-            (b"server-timing", b"relay;dur=%.1f, upstream;dur=%.1f" % (before * 1000, since * 1000)),
-        )
+        """What the answer tells of its way."""
+        return facts(self._plan.served, self._running.attempts, *self._running.times(self._began))
 
     def _make_transcoder(self) -> Transcoder:
         plan = self._plan

@@ -63,6 +63,7 @@ class RelayError(Exception):
         self.code = code if code is not None else self.default_code
         self.retry_after = retry_after
         self.should_retry = should_retry
+        self.way: tuple[tuple[bytes, bytes], ...] = ()  # what the answer tells of the tries before it
 
     @property
     def http_status(self) -> int:

@@ -247,6 +247,7 @@ class Gateway:
                     self._fail_visibly(running, sink, error)
                 else:
                     render = error
+                    error.way = running.way()
         if running.delivery is not None:
             running.delivery.close()
         self._tell(self._settled, running.record())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import attrs
 import msgspec
 
@@ -22,7 +20,7 @@ from relay.policy import forward, routing, translating
 from relay.policy.credentials import depends_on_client, upstream_credential
 from relay.policy.forward import Template
 from relay.provider import SIGNED_SCHEMES, Provider, ProviderEndpoint, Quirk, RateLimit
-from relay.running import RunningExchange
+from relay.running import RunningExchange, named
 
 _CHAT = ("/v1/chat/completions", "/v1/completions")
 """Endpoints whose streams report usage only when ``stream_options.include_usage`` asks for it."""
@@ -122,7 +120,7 @@ class Way:
         self.deployment = deployment
         self.served: ProviderEndpoint = provider.endpoints[endpoint.path]
         self.translated = translating.needed(endpoint, provider)
-        self.tells = b"x-relay-deployment", quote(deployment.name, safe="/:@").encode("ascii")
+        self.tells = named(deployment)
         self.signs = provider if provider.auth.scheme in SIGNED_SCHEMES else None
         self.label = label
         self.limit: RateLimit = provider.rate_limits[endpoint.path]

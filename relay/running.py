@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 import msgspec
 
 from relay.config import Deployment, Snapshot
 from relay.delivery import Delivery
 from relay.errors import RelayError, UpstreamError
-from relay.exchange import ANONYMOUS, AttemptRecord, ClientRequest, ExchangeRecord, KeyInfo, Usage
+from relay.exchange import ANONYMOUS, AttemptRecord, ClientRequest, ExchangeRecord, Headers, KeyInfo, Usage
 from relay.interfaces import IArrivingBody
 from relay.outcome import Outcome
 
 _LONGEST_MODEL = 256
 _BYTES_PER_TOKEN = 4
+
+
+def named(deployment: Deployment) -> tuple[bytes, bytes]:
+    """The answer's header field that names a deployment."""
+    return b"x-relay-deployment", quote(deployment.name, safe="/:@").encode("ascii")
+
+
+def facts(served: tuple[bytes, bytes], attempts: int, before: float, since: float) -> Headers:
+    """What every answer tells of its way: who served it, the how-manieth try it is, where the seconds went."""
+    return (
+        served,
+        (b"x-relay-attempts", b"%d" % attempts),
+        (b"server-timing", b"relay;dur=%.1f, upstream;dur=%.1f" % (before * 1000, since * 1000)),
+    )
 
 
 class RunningExchange:
@@ -153,6 +168,13 @@ class RunningExchange:
     def times(self, began: float) -> tuple[float, float]:
         """Seconds from the request's head to an attempt's beginning, and from there until now."""
         return began - self.request.received, self._monotonic() - began
+
+    def way(self) -> Headers:
+        """What the answer tells of the way when it is an error: who was asked last, how many tries, where time went."""
+        if self.deployment is None or not self.attempts:
+            return ()
+        whole = self._monotonic() - self.request.received
+        return facts(named(self.deployment), self.attempts, whole - self._upstream_duration, self._upstream_duration)
 
     def ended(self, status: int) -> None:
         """The answer is whole."""

@@ -37,11 +37,11 @@ def render(error: RelayError, front: Dialect, request_id: str) -> Rendered:
     if answer is not None and answer.status == error.http_status and _is_json(answer):
         names = {name for name, _ in answer.headers}
         added = tuple((name, value) for name, value in _advice(error, error.retry_after) if name not in names)
-        return Rendered(answer.status, (*answer.headers, *added), answer.body)
+        return Rendered(answer.status, (*answer.headers, *added, *error.way), answer.body)
     wait = error.retry_after
     if wait is None and error.http_status in _BUSY and error.retryable and error.should_retry is not False:
         wait = _SOON
-    headers = ((b"content-type", b"application/json"), *_advice(error, wait), *_rate(error), *_allow(error))
+    headers = ((b"content-type", b"application/json"), *_advice(error, wait), *_rate(error), *_allow(error), *error.way)
     return Rendered(error.http_status, headers, front.render_error(error, request_id))
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, fail
 
 from relay.config import HedgePolicy, RetryPolicy
-from relay.errors import UpstreamTimeout, UpstreamUnreachable
+from relay.dialects.registry import DIALECTS
+from relay.errors import RelayError, UpstreamTimeout, UpstreamUnreachable
 from relay.exchange import UpstreamRequest
 from relay.interfaces import IUpstreamResponse
 from relay.outcome import Outcome, Stage
+from relay.web.failures import render
 from tests.unit.routes.test_course import RouteCase, open_provider
 from tests.unit.test_gateway import ANSWER, DONE, EVENTS, FINISH, JSON, ROLE, WORD
+from tests.unit.values import make_request
 
 SLOW = UpstreamTimeout("slow", deadline="first_byte", stage=Stage.FIRST_BYTE)
 MESSAGE = (
@@ -54,6 +57,29 @@ class BodyTests(RouteCase):
         self.upstream.answer(200, JSON, ANSWER + b" \n")
         self.successResultOf(done)
         self.assertEqual((self.sink.body, self.record().deployment), (ANSWER + b" \n", "b/x"))
+
+
+class WayTests(RouteCase):
+    """Errors tell what was tried before them."""
+
+    def test_errors(self) -> None:
+        """Who was asked last, how many tries there were, and where the time went."""
+        done = self.call()
+        self.clock.advance(0.5)
+        for _ in "abc":
+            self.refuse()
+        error = self.failureResultOf(done, RelayError).value
+        assert isinstance(error, RelayError)
+        told = {b"x-relay-deployment": b"c/x", b"x-relay-attempts": b"3"}
+        told[b"server-timing"] = b"relay;dur=0.0, upstream;dur=500.0"
+        self.assertEqual(dict(error.way), told)
+        self.assertEqual(set(told.items()) - set(render(error, DIALECTS["openai"], "r").headers), set())
+
+    def test_nothingWasTried(self) -> None:
+        """Errors before the first try tell nothing."""
+        error = self.failureResultOf(self.call(make_request(body=b"{}")), RelayError).value
+        assert isinstance(error, RelayError)
+        self.assertEqual(error.way, ())
 
 
 class RivalTests(RouteCase):
