@@ -70,6 +70,7 @@ class ExchangeLine(msgspec.Struct):
     cache_write_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int | None
+    estimated: bool
     finish: str
     generation: int
     dropped: str
@@ -110,6 +111,7 @@ def exchange_line(record: ExchangeRecord) -> ExchangeLine:
         cache_write_tokens=usage.cache_write,
         output_tokens=usage.output,
         reasoning_tokens=usage.reasoning,
+        estimated=record.estimated,
         finish=record.finish,
         generation=record.generation,
         dropped=",".join(record.dropped),
@@ -177,6 +179,7 @@ def _exchange_text(record: ExchangeRecord) -> bytes:
         "ttft_ms": line.ttft_ms,
         "input_tokens": line.input_tokens,
         "output_tokens": line.output_tokens,
+        "estimated": line.estimated or None,
         "error": line.error,
         "dropped": line.dropped,
         "key": line.key,

@@ -75,6 +75,7 @@ class QuickJSON:
             f'"cache_write_tokens":{"null" if written is None else written},'
             f'"output_tokens":{"null" if output is None else output},'
             f'"reasoning_tokens":{"null" if reasoning is None else reasoning},'
+            f'"estimated":{"true" if record.estimated else "false"},'
             f'"finish":"{record.finish}","generation":{record.generation},"dropped":""}}\n'
         ).encode("ascii")
 

@@ -110,6 +110,7 @@ class ExchangeLogTests(SynchronousTestCase):
             "cache_write_tokens": 0,
             "output_tokens": 25,
             "reasoning_tokens": 5,
+            "estimated": False,
             "finish": "stop",
             "generation": 3,
             "dropped": "seed,top_k",
