@@ -172,7 +172,8 @@ class Attempt:
             running.delivery.close()
         running.delivery = self._delivery
         running.won(plan.deployment, plan.back.name)
-        running.committed()
+        if self._delivery is not None:
+            running.committed()
 
     def lose(self) -> None:
         """Another attempt's answer was first: leave no trace, and give up."""
@@ -186,7 +187,7 @@ class Attempt:
         result.addCallback(then).addErrback(self._end)
 
     def _end(self, reason: Failure | None = None) -> None:
-        self._waiting = self._transcoder = None  # it knows this attempt: no cycle is left to the collector
+        self._waiting = self._transcoder = self._claim = None  # they know this attempt: no cycle for the collector
         response, self._response = self._response, None
         if reason is not None:
             if response is not None:

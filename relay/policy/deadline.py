@@ -17,6 +17,8 @@ _SDK = (b"x-stainless-timeout", b"x-stainless-read-timeout")
 Anthropic's sends both, OpenAI's for Python the second, the ones for Node the first.
 """
 
+_KNOWN = frozenset((_OWN, *_SDK))
+
 _SECONDS = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 
 
@@ -36,9 +38,11 @@ def asked(headers: Headers, default: float | None = None) -> float | None:
     """
     own = sdk = None
     for name, value in headers:
+        if name not in _KNOWN:
+            continue
         if name == _OWN:
             own = _checked(value)
-        elif name in _SDK:
+        else:
             seconds = _seconds(value)
             if seconds is not None and (sdk is None or seconds < sdk):
                 sdk = seconds

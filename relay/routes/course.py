@@ -125,7 +125,10 @@ class Course:
 
     def _enter(self, gate: Gate | None, then: Callable[[], None]) -> None:
         """Go through a gate, at once or when it is this exchange's turn."""
-        turn = gate.enter(self._running.key.id) if gate is not None else None
+        if gate is None:
+            then()
+            return
+        turn = gate.enter(self._running.key.id)
 
         def inside(_: None) -> None:
             self._waiting, self._gate = None, gate
@@ -144,9 +147,11 @@ class Course:
     def _line_up(self, route: Route) -> None:
         """Make a route's deployments the candidates."""
         self._route = route
-        fields = self._parsed.fields if isinstance(self._parsed, JSONRequest) else None
-        sticky = stickiness.key(route.sticky, self._running.request, fields)
-        self._candidates = [each for each in self._helm.fleet.order(route, sticky) if not each.drained]
+        sticky = b""
+        if route.sticky.by != "none":
+            fields = self._parsed.fields if isinstance(self._parsed, JSONRequest) else None
+            sticky = stickiness.key(route.sticky, self._running.request, fields)
+        self._candidates = list(self._helm.fleet.order(route, sticky))
 
     def _advance(self) -> None:
         """Send the next attempt, or end where there is none."""
@@ -219,9 +224,10 @@ class Course:
         flight.answers(self._helm, stream=self._running.stream)
         if self._running.stream:
             self._set_deadline(deadline.whole(self._running.request.headers, self._route.deadline))
-        for other in [each for each in self._flights if each is not flight]:
-            self._flights.remove(other)
-            other.lost(self._helm, self._running, self._sink)
+        if len(self._flights) > 1:
+            others, self._flights = [each for each in self._flights if each is not flight], [flight]
+            for other in others:
+                other.lost(self._helm, self._running, self._sink)
         return True
 
     def _committed(self) -> bool:

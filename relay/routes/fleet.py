@@ -92,6 +92,8 @@ class Fleet:
     def gates(self, deployment: Deployment) -> tuple[Gate, ...]:
         """The doors before a deployment: its own, and its provider's."""
         provider = deployment.provider
+        if not (deployment.concurrency or provider.concurrency):
+            return ()
         found = (
             self.gate(deployment.name, deployment.concurrency),
             self.gate(f"provider {provider.name}", provider.concurrency),
@@ -100,7 +102,9 @@ class Fleet:
 
     def key(self, provider: Provider, refused: Collection[int] = ()) -> int:
         """Number of the provider's key to use: the one that worked last, unless it was refused just now."""
-        count = max(len(provider.credentials), 1)
+        count = len(provider.credentials)
+        if count < 2:
+            return 0
         last = self._keys.get(provider.name, 0) % count
         return next((n % count for n in range(last, last + count) if n % count not in refused), last)
 
