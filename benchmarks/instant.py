@@ -210,7 +210,7 @@ class Middle:
     def __init__(self, answer: Whole) -> None:
         self.clock = Clock()
         self.snapshot = read_configuration()
-        configuration = Fixed(self.snapshot)
+        self.configuration = configuration = Fixed(self.snapshot)
         redactor = Redactor(self.snapshot.secrets())
         output = LogOutput(Nowhere(), self.clock)
         output.startService()
